@@ -76,6 +76,11 @@ def database_now(alias: str) -> datetime:
     with connection.cursor() as cursor:
         cursor.execute(NOW_SQL[connection.vendor])
         value = cursor.fetchone()[0]
+    return as_instant(value)
+
+
+def as_instant(value: datetime | str) -> datetime:
+    """What a cursor gave for a datetime, aware and in UTC, whichever the database."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)

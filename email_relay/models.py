@@ -241,6 +241,12 @@ class Suppression(models.Model):
     def __str__(self) -> str:
         return self.pattern
 
+    @classmethod
+    def in_force(cls, alias: str) -> models.QuerySet[Suppression]:
+        """Those that have not expired."""
+        lasting = Q(expires_at__isnull=True) | Q(expires_at__gt=DatabaseNow())
+        return cls._default_manager.using(alias).filter(lasting)
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.pattern = self.pattern.strip().lower()
         super().save(*args, **kwargs)

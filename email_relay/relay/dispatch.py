@@ -1,0 +1,234 @@
+"""Dispatch: parcels in hand go over several SMTP sessions at once; results come back as they are known.
+
+A *courier* is a thread with one session of its own, kept open while there is work and a little longer. One is enough for a
+quick server; against a slow one more are started, up to a limit. Couriers never touch the database. What they report:
+`Delivery` (a transaction ended), `Returned` (never offered), `Unreachable` (the server is in trouble).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Optional, Sequence, Union
+
+from email_relay.exceptions import ServerUnavailable, SessionEnded
+from email_relay.relay.leases import Lease
+from email_relay.relay.transport.base import NO_REPLY, Delivery, Parcel, Reply, Session, Transport
+
+logger = logging.getLogger("email_relay.relay")
+
+LINGER_SECONDS = 10.0
+QUICK_SECONDS = 0.0025
+"""A session for each so many seconds that one transaction takes: more would only contend for this process."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A parcel, and the lease that allows its delivery."""
+
+    parcel: Parcel
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Returned:
+    """Never offered to the server: to be given back."""
+
+    jobs: Sequence[Job]
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """The server refused a session while no other session works."""
+
+    error: ServerUnavailable
+
+
+Report = Union[Delivery, Returned, Unreachable]
+
+
+def sessions_wanted(seconds: float, most: int) -> int:
+    """How many sessions keep a process busy when one transaction takes ``seconds``."""
+    return max(1, min(most, math.ceil(seconds / QUICK_SECONDS)))
+
+
+class Dispatcher:
+    """Owns the couriers of one process and the parcels they have not begun."""
+
+    def __init__(self, transport: Transport, most: int) -> None:
+        self.transport = transport
+        self.most = most
+        self.inbox: queue.SimpleQueue[Optional[Job]] = queue.SimpleQueue()
+        self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._couriers: List[Courier] = []
+        self._lock = threading.Lock()
+        self._pace = 0.0
+
+    @property
+    def pace(self) -> float:
+        """Seconds one transaction takes of late, as a moving average."""
+        return self._pace
+
+    def sessions(self) -> int:
+        with self._lock:
+            return sum(courier.connected for courier in self._couriers)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.inbox.put(job)
+        self._staff()
+
+    def observe(self, seconds: float) -> None:
+        """Learn from one delivery; call in more couriers if the server is slow and work is waiting."""
+        self._pace = seconds if not self._pace else 0.9 * self._pace + 0.1 * seconds
+        if not self.inbox.empty():
+            self._staff()
+
+    def _staff(self) -> None:
+        with self._lock:
+            self._couriers = [courier for courier in self._couriers if courier.is_alive()]
+            missing = min(sessions_wanted(self._pace, self.most), self.inbox.qsize()) - len(self._couriers)
+            for _ in range(max(missing, 0 if self._couriers else 1)):
+                courier = Courier(self)
+                self._couriers.append(courier)
+                courier.start()
+
+    def take_back(self) -> List[Job]:
+        """The parcels no courier has begun."""
+        jobs: List[Job] = []
+        while True:
+            try:
+                job = self.inbox.get_nowait()
+            except queue.Empty:
+                return jobs
+            if job is not None:
+                jobs.append(job)
+
+    def report(self, timeout: float) -> Report | None:
+        try:
+            return self.reports.get(timeout=timeout) if timeout > 0 else self.reports.get_nowait()
+        except queue.Empty:
+            return None
+
+    def others_work(self, courier: Courier) -> bool:
+        with self._lock:
+            return any(other.connected for other in self._couriers if other is not courier)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Send the couriers home; sessions say goodbye."""
+        with self._lock:
+            couriers = [courier for courier in self._couriers if courier.is_alive()]
+        for _ in couriers:
+            self.inbox.put(None)
+        deadline = time.monotonic() + timeout
+        for courier in couriers:
+            courier.join(max(0.0, deadline - time.monotonic()))
+
+
+class Courier(threading.Thread):
+    """One session and the thread that works it."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__(name="email-relay-courier", daemon=True)
+        self.dispatcher = dispatcher
+        self.session: Optional[Session] = None
+        self.taken: Dict[int, Job] = {}
+
+    @property
+    def connected(self) -> bool:
+        return self.session is not None
+
+    def run(self) -> None:
+        try:
+            while True:
+                job = self._next_job()
+                if job is None or not self._work(job):
+                    return
+        finally:
+            self._hang_up()
+
+    def _next_job(self) -> Job | None:
+        try:
+            return self.dispatcher.inbox.get(timeout=LINGER_SECONDS)
+        except queue.Empty:
+            return None
+
+    def _work(self, job: Job) -> bool:
+        """Deliver this job and what else is in the inbox. False: this courier is done."""
+        try:
+            if self.session is None:
+                self.session = self.dispatcher.transport.connect()
+            return self._deliver(job)
+        except ServerUnavailable as error:
+            return self._unreachable(error, job)
+
+    def _deliver(self, job: Job) -> bool:
+        assert self.session is not None
+        try:
+            for delivery in self.session.deliver(self._on_hand(job)):
+                self.taken.pop(delivery.parcel.key, None)
+                self.dispatcher.reports.put(delivery)
+        except SessionEnded as ended:
+            self._hang_up()
+            logger.debug("session with %s ended: %s", self.dispatcher.transport.server, ended.reason)
+            self._again(self._untouched())
+        except ServerUnavailable:
+            raise
+        except Exception as error:
+            logger.exception("delivery broke")
+            self._hang_up()
+            self._broken(error)
+        return True
+
+    def _on_hand(self, first: Job) -> Iterator[Parcel]:
+        """This job, then whatever is waiting now; it never blocks, so results are not held up."""
+        job: Optional[Job] = first
+        while job is not None:
+            if job.lease.over():
+                self.dispatcher.reports.put(Returned([job]))
+            else:
+                self.taken[job.parcel.key] = job
+                yield job.parcel
+            try:
+                job = self.dispatcher.inbox.get_nowait()
+            except queue.Empty:
+                return
+        self.dispatcher.inbox.put(None)  # meant for some courier's end, taken in mid-work
+
+    def _untouched(self) -> List[Job]:
+        jobs = list(self.taken.values())
+        self.taken.clear()
+        return jobs
+
+    def _again(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.dispatcher.inbox.put(job)
+
+    def _unreachable(self, error: ServerUnavailable, job: Job) -> bool:
+        self._hang_up()
+        jobs = self._untouched() or [job]
+        if self.dispatcher.others_work(self):
+            # the server takes no more sessions than it has: theirs go on with the work
+            self._again(jobs)
+        else:
+            self.dispatcher.reports.put(Returned(jobs))
+            self.dispatcher.reports.put(Unreachable(error))
+        return False
+
+    def _broken(self, error: Exception) -> None:
+        """A fault of ours while a message was in hand: that one is deferred, those behind it go on."""
+        jobs = self._untouched()
+        reply = Reply(NO_REPLY, f"internal error: {type(error).__name__}")
+        for job in jobs[:1]:
+            replies = dict.fromkeys(job.parcel.recipients, reply)
+            self.dispatcher.reports.put(Delivery(job.parcel, replies, reply))
+        self._again(jobs[1:])
+
+    def _hang_up(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()

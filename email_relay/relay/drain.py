@@ -1,0 +1,322 @@
+"""Drain: claim, dispatch, settle, until nothing is due. The way of a message through the relay, top to bottom.
+
+No transaction is open while the network is spoken to. The next claim is made while the last is being sent. One thread, this one,
+speaks to the database; the couriers of `dispatch` speak to the server.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any, Callable, Dict, List, Optional
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from email_relay.exceptions import ServerUnavailable
+from email_relay.models import Status
+from email_relay.relay import circuit, leases, throttle, workers
+from email_relay.relay.dispatch import Returned, Unreachable
+from email_relay.relay.engine import Engine, process_engine
+from email_relay.relay.gate import sift
+from email_relay.relay.hand import Hand
+from email_relay.relay.observe import announce
+from email_relay.relay.outcomes import Judge, Verdict
+from email_relay.relay.settle import settle
+from email_relay.relay.transport.base import Delivery
+from email_relay.relay.vocabulary import SUSPECT_LAPSES
+
+logger = logging.getLogger("email_relay.relay")
+
+FIRST_ROWS = 64
+HORIZON_SECONDS = 0.25
+"""A claim is sized to be sent within about this: a newcomer's turn is never further away (P7)."""
+TICK_SECONDS = 0.05
+RECONNECT_SECONDS = (0.2, 5.0)
+
+
+@dataclass
+class DrainReport:
+    """Counts of one drain, never content. ``more``: it stopped at a limit, and there may be more to do."""
+
+    sent: int = 0
+    deferred: int = 0
+    failed: int = 0
+    returned: int = 0
+    more: bool = False
+    reason: str = ""
+
+    def as_dict(self) -> Dict[str, Any]:
+        return asdict(self)
+
+
+def drain(
+    stop: Optional[threading.Event] = None,
+    *,
+    engine: Optional[Engine] = None,
+    on_backlog: Optional[Callable[[], None]] = None,
+) -> DrainReport:
+    """Drain until nothing is due, a limit is reached, the circuit opens or ``stop`` is set.
+
+    When stopped it finishes the deliveries that have begun, records them and gives the rest back. ``on_backlog`` is called
+    once if there is more than one claim holds: the moment to call other processes in. Raises the database's errors
+    if it is away before anything was claimed.
+    """
+    return Drain(engine or process_engine(), stop or threading.Event(), on_backlog).run()
+
+
+class Drain:
+    """One run. Owns what is in hand; ends with nothing in hand."""
+
+    def __init__(self, engine: Engine, stop: threading.Event, on_backlog: Callable[[], None] | None) -> None:
+        self.engine = engine
+        self.stop = stop
+        self.on_backlog = on_backlog
+        self.report = DrainReport()
+        self.hand = Hand()
+        self.judge = Judge(engine.retry, engine.random)
+        self.interval = throttle.interval(engine.settings)
+        self.taken = 0
+        self.suspects = False
+        self._closing = ""
+        self._nothing_due = False
+        self._claim_again_at = 0.0
+        self._began = time.monotonic()
+        self._delivered = 0
+
+    def run(self) -> DrainReport:
+        try:
+            self._grant_sessions()
+            while not self._done():
+                self._take()
+                self._collect()
+                self._keep()
+        finally:
+            self._wind_up()
+        self.report.reason = self._closing or "nothing due"
+        return self.report
+
+    # -- taking ---------------------------------------------------------------------------------------------------
+
+    def _done(self) -> bool:
+        if self.stop.is_set():
+            self._close("stopped")
+        return self.hand.empty() and (bool(self._closing) or self._nothing_due)
+
+    def _close(self, reason: str, *, more: bool = False) -> None:
+        """Take no more; what no courier has begun comes back."""
+        if not self._closing:
+            self._closing = reason
+            self.report.more = more
+            self._take_back()
+
+    def _take_back(self) -> None:
+        for job in self.engine.dispatcher.take_back():
+            self.hand.returned(job.parcel.key)
+
+    def _take(self) -> None:
+        if not self._may_take():
+            return
+        if self.interval and not self._slot():
+            return
+        alone = self.suspects and not self.hand
+        rows = 1 if self.interval else self._rows()
+        claim = leases.claim(
+            self.engine.alias,
+            worker=self.engine.worker,
+            server=self.engine.server,
+            seconds=self.engine.settings.LEASE_SECONDS,
+            rows=rows,
+            size=self.engine.settings.CLAIM_MAX_BYTES,
+            alone=alone,
+        )
+        self.suspects = claim.suspects and not alone
+        if claim.circuit_open:
+            self._circuit_open(claim.probe_due)
+        elif not claim.messages:
+            self._nothing_due = not self.hand.out and not alone
+            self._claim_again_at = time.monotonic() + TICK_SECONDS
+        else:
+            self._handle(claim, rows)
+
+    def _may_take(self) -> bool:
+        if self._closing or self._nothing_due or time.monotonic() < self._claim_again_at:
+            return False
+        if self.suspects or self._holds_suspect():
+            return not self.hand.out
+        return len(self.hand) <= self._rows() // 2
+
+    def _holds_suspect(self) -> bool:
+        return any(message.lapse_count >= SUSPECT_LAPSES for message in self.hand.out.values())
+
+    def _rows(self) -> int:
+        """As many as go out within the horizon, within the limits."""
+        settings = self.engine.settings
+        rows = FIRST_ROWS
+        if self._delivered:
+            rate = self._delivered / max(time.monotonic() - self._began, 0.001)
+            rows = max(int(rate * HORIZON_SECONDS), 2 * self.engine.dispatcher.most)
+        if settings.EMAIL_MAX_BATCH is not None:
+            rows = min(rows, settings.EMAIL_MAX_BATCH - self.taken)
+        return max(1, min(rows, settings.CLAIM_MAX_ROWS))
+
+    def _slot(self) -> bool:
+        """Wait for this relay's next slot of the throttle, with nothing in hand."""
+        if not self.hand.empty():
+            return False
+        wait = throttle.reserve(self.engine.alias, self.engine.server, self.interval)
+        return not self.stop.wait(wait)
+
+    def _handle(self, claim: leases.Claim, rows: int) -> None:
+        if not self.taken:
+            self.judge = Judge(
+                self.engine.retry, self.engine.random, circuit.outages(self.engine.alias, self.engine.server)
+            )
+        self.taken += len(claim.messages)
+        passages, verdicts = sift(self.engine.alias, claim, self.engine.policies)
+        self.hand.out.update((passage.message.id, passage.message) for passage in passages)
+        for verdict in verdicts:
+            self._judged(verdict)
+        self.engine.dispatcher.submit([passage.job for passage in passages])
+        if self.on_backlog is not None and len(claim.messages) >= rows:
+            self.on_backlog()
+            self.on_backlog = None
+        limit = self.engine.settings.EMAIL_MAX_BATCH
+        if limit is not None and self.taken >= limit:
+            # what was claimed still goes out
+            self._closing, self.report.more = "EMAIL_MAX_BATCH reached", True
+
+    # -- collecting -----------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Wait shortly for a report, then take all that are there."""
+        if not self.hand.out:
+            return
+        dispatcher = self.engine.dispatcher
+        report = dispatcher.report(TICK_SECONDS if not self.hand.verdicts else 0.005)
+        while report is not None:
+            if isinstance(report, Delivery):
+                self._delivery(report)
+            elif isinstance(report, Returned):
+                for job in report.jobs:
+                    self.hand.returned(job.parcel.key)
+            else:
+                self._unreachable(report)
+            if self.hand.flush_due():
+                return
+            report = dispatcher.report(0)
+
+    def _delivery(self, delivery: Delivery) -> None:
+        message = self.hand.out.pop(delivery.parcel.key, None)
+        if message is None:
+            return
+        self._delivered += 1
+        self.engine.dispatcher.observe(delivery.seconds)
+        self._judged(self.judge.judge(message, delivery, datetime.now(timezone.utc)))
+
+    def _judged(self, verdict: Verdict) -> None:
+        self.hand.judged(verdict)
+        if verdict.status == Status.DEFERRED:
+            self.report.deferred += 1
+            limit = self.engine.settings.EMAIL_MAX_DEFERRED
+            if limit is not None and self.report.deferred >= limit:
+                self._close("EMAIL_MAX_DEFERRED reached", more=True)
+
+    def _unreachable(self, report: Unreachable) -> None:
+        self._close("circuit open")
+        circuit.trip(self.engine.alias, self.engine.server, report.error.reason, self.engine.random)
+
+    # -- keeping --------------------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Record what is known, give back what is not wanted, and keep the leases alive."""
+        if self.hand.flush_due():
+            self._record()
+        if self.hand.returns:
+            self._give_back()
+        aging = [lease for lease in self.hand.leases() if lease.aging()]
+        if aging:
+            leases.renew(self.engine.alias, aging)
+
+    def _record(self) -> None:
+        verdicts = self.hand.verdicts
+        recorded = settle(
+            self.engine.alias,
+            verdicts,
+            worker=self.engine.worker,
+            server=self.engine.server,
+            delete_sent=self.engine.settings.MESSAGES_RETENTION_SECONDS == 0,
+        )
+        self.hand.flushed()
+        kept = [verdict for verdict in verdicts if verdict.message.id in recorded]
+        self.report.sent += sum(verdict.status == Status.SENT for verdict in kept)
+        self.report.failed += sum(verdict.status == Status.FAILED for verdict in kept)
+        for verdict in verdicts:
+            if verdict.message.id not in recorded:
+                logger.warning("lease lost id=%s: another relay has it, nothing was recorded", verdict.message.id)
+        announce(kept, self.engine.server)
+
+    def _give_back(self) -> None:
+        self.report.returned += leases.unclaim(self.engine.alias, self.hand.returns)
+        self.hand.returns = []
+
+    def _wind_up(self) -> None:
+        """Finish what has begun and leave nothing in hand, through a database that is away for a while."""
+        self._take_back()
+        pause, most = RECONNECT_SECONDS
+        while not self.hand.empty():
+            try:
+                self._collect()
+                self._keep()
+            except (DatabaseError, InterfaceError) as error:
+                if not self._still_held():
+                    return
+                logger.warning("database away (%s), trying again in %.1fs", type(error).__name__, pause)
+                connections[self.engine.alias].close()
+                time.sleep(pause)
+                pause = min(2 * pause, most)
+
+    def _still_held(self) -> bool:
+        """With every lease over, other relays have taken the messages back: nothing is ours to record."""
+        held: List[leases.Lease] = self.hand.leases()
+        if any(not lease.over() for lease in held):
+            return True
+        logger.error("leases lost while the database was away: %s verdicts not recorded", len(self.hand.verdicts))
+        return False
+
+    # -- the server's state ---------------------------------------------------------------------------------------
+
+    def _grant_sessions(self) -> None:
+        settings = self.engine.settings
+        granted = workers.reserve_sessions(
+            self.engine.alias,
+            self.engine.worker,
+            self.engine.server,
+            wanted=settings.SMTP_MAX_SESSIONS,
+            total=settings.SMTP_MAX_SESSIONS_TOTAL,
+        )
+        if granted:
+            self.engine.dispatcher.most = granted
+        else:
+            self._close("no session free", more=True)
+
+    def _circuit_open(self, probe_due: bool) -> None:
+        if self.hand.out:
+            self._take_back()
+        if not (probe_due and circuit.take_probe(self.engine.alias, self.engine.server)):
+            self._close("circuit open")
+        elif self._answers():
+            circuit.close(self.engine.alias, self.engine.server)
+        else:
+            self._close("circuit open")
+
+    def _answers(self) -> bool:
+        """Connect and log in; no message is touched."""
+        try:
+            self.engine.dispatcher.transport.connect().close()
+        except ServerUnavailable as error:
+            circuit.trip(self.engine.alias, self.engine.server, error.reason, self.engine.random)
+            return False
+        return True

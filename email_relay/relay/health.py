@@ -1,0 +1,68 @@
+"""Can the relay do its job? Asked before each heartbeat, by probes and by the dashboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Dict, Optional
+
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Count, Min
+
+from email_relay.db import database_now
+from email_relay.models import CLAIMABLE, Message, Priority, Server, Status
+
+
+@dataclass(frozen=True)
+class Health:
+    """``trouble`` is "" when the relay can do its job; otherwise one sentence."""
+
+    trouble: str = ""
+    oldest_due: Optional[timedelta] = None
+
+    @property
+    def well(self) -> bool:
+        return not self.trouble
+
+
+def assess(alias: str, *, max_age: float) -> Health:
+    """Database reachable, no circuit open, oldest due message younger than ``max_age`` seconds."""
+    try:
+        oldest = oldest_due_age(alias)
+        opened = Server.objects.using(alias).filter(opened_at__isnull=False).first()
+    except (DatabaseError, InterfaceError) as error:
+        return Health(f"The relay database cannot be reached ({type(error).__name__}).")
+    if opened is not None:
+        return Health(f"The SMTP server {opened.name} is unavailable: {opened.last_error}", oldest)
+    if oldest is not None and oldest > timedelta(seconds=max_age):
+        return Health(f"The oldest due message has waited for {oldest}.", oldest)
+    return Health("", oldest)
+
+
+def oldest_due_age(alias: str) -> Optional[timedelta]:
+    """Age of the oldest message that is due, or None; one short index scan for each source and priority."""
+    now = database_now(alias)
+    ages = [now - oldest for oldest in _oldest_by_turn(alias) if oldest <= now]
+    return max(ages, default=None)
+
+
+def _oldest_by_turn(alias: str) -> list:  # type: ignore[type-arg]
+    waiting = Message.objects.using(alias).filter(status__in=CLAIMABLE)
+    found = []
+    source = waiting.aggregate(first=Min("source"))["first"]
+    while source is not None:
+        for priority in Priority.values:
+            oldest = waiting.filter(source=source, priority=priority).aggregate(first=Min("due_at"))["first"]
+            if oldest is not None:
+                found.append(oldest)
+        source = waiting.filter(source__gt=source).aggregate(first=Min("source"))["first"]
+    return found
+
+
+def waiting_by_status(alias: str) -> Dict[str, int]:
+    """Depth of what is not settled; never counts the sent."""
+    open_states = [*CLAIMABLE, Status.SENDING, Status.HELD]
+    rows = Message.objects.using(alias).filter(status__in=open_states).values_list("status").annotate(n=Count("id"))
+    counts = {Status(status).name.lower(): 0 for status in open_states}
+    counts.update({Status(status).name.lower(): n for status, n in rows.order_by()})
+    return counts

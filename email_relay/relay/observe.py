@@ -1,0 +1,62 @@
+"""What the relay tells about each verdict once it is recorded: one log line, and a signal to whoever listens."""
+
+from __future__ import annotations
+
+import logging
+from typing import Iterable
+
+from email_relay.models import Message, Status
+from email_relay.relay.outcomes import Verdict
+from email_relay.signals import message_deferred, message_failed, message_sent
+
+logger = logging.getLogger("email_relay.relay")
+
+SIGNALS = {Status.SENT: message_sent, Status.DEFERRED: message_deferred, Status.FAILED: message_failed}
+LEVELS = {Status.SENT: logging.INFO, Status.DEFERRED: logging.WARNING, Status.FAILED: logging.ERROR}
+
+
+def announce(verdicts: Iterable[Verdict], server: str) -> None:
+    """One ``key=value`` line per attempt; no subject, no body, no address (P13)."""
+    for verdict in verdicts:
+        _log(verdict, server)
+        _signal(verdict)
+
+
+def _log(verdict: Verdict, server: str) -> None:
+    level = LEVELS[verdict.status]
+    if logger.isEnabledFor(level):
+        message = verdict.message
+        logger.log(
+            level,
+            "%s id=%s source=%s message_id=%s server=%s code=%s enhanced=%s queue_id=%s attempt=%s seconds=%.3f",
+            verdict.status.name.lower(),
+            message.id,
+            message.source,
+            message.message_id,
+            server,
+            verdict.final.code or "-",
+            verdict.final.enhanced or "-",
+            verdict.queue_id or "-",
+            message.retry_count + 1,
+            verdict.seconds,
+        )
+
+
+def _signal(verdict: Verdict) -> None:
+    signal = SIGNALS[verdict.status]
+    if not signal.has_listeners(Message):
+        return
+    answers = signal.send_robust(
+        sender=Message,
+        id=verdict.message.id,
+        source=verdict.message.source,
+        message_id=verdict.message.message_id,
+        reply=verdict.log,
+        due_at=verdict.due_at,
+    )
+    for receiver, answer in answers:
+        if isinstance(answer, Exception):
+            logger.error(
+                "a receiver of %s raised %s", verdict.status.name.lower(), type(answer).__name__, exc_info=answer
+            )
+            del receiver

@@ -1,0 +1,134 @@
+"""Pure: from what the server said to what is recorded. Clock and randomness come in as arguments.
+
+Each recipient's reply decides alone (P3): 2xx accepted, 5xx refused for good, everything else is still owed. The message is
+SENT when all were accepted, FAILED when nothing is owed and at least one was refused, DEFERRED otherwise, until its
+retries or its lifetime are over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from email_relay.models import Status
+from email_relay.relay.leases import Leased
+from email_relay.relay.replies import queue_id
+from email_relay.relay.retry import Random, RetryPolicy
+from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
+
+Outages = Tuple[Tuple[datetime, datetime], ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be recorded about one leased message. ``replies`` is empty where it was judged without an attempt."""
+
+    message: Leased
+    status: Status
+    log: str
+    queue_id: str = ""
+    pending: Optional[List[str]] = None
+    refused: Dict[str, str] = field(default_factory=dict)
+    retry_count: int = 0
+    due_at: Optional[datetime] = None
+    replies: Mapping[str, Reply] = field(default_factory=dict)
+    final: Reply = field(default_factory=lambda: Reply(NO_REPLY))
+    seconds: float = 0.0
+    attempted: bool = True
+
+    @property
+    def clean(self) -> bool:
+        """Accepted by all at the first try: the row says it all, no attempt is written."""
+        return self.status == Status.SENT and self.retry_count == 0 and not self.message.refused
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The policy of one relay: how to retry, and the outages that do not count against a message's lifetime."""
+
+    retry: RetryPolicy
+    random: Random
+    outages: Outages = ()
+
+    def judge(self, message: Leased, delivery: Delivery, now: datetime) -> Verdict:
+        replies = delivery.replies
+        if all(reply.accepted for reply in replies.values()) and not message.refused:
+            return Verdict(
+                message,
+                Status.SENT,
+                str(delivery.final),
+                queue_id=queue_id(delivery.final),
+                retry_count=message.retry_count,
+                replies=replies,
+                final=delivery.final,
+                seconds=delivery.seconds,
+            )
+        return self._mixed(message, delivery, now)
+
+    def _mixed(self, message: Leased, delivery: Delivery, now: datetime) -> Verdict:
+        replies = delivery.replies
+        refused = {**message.refused, **{to: str(reply) for to, reply in replies.items() if reply.permanent}}
+        owed = [to for to, reply in replies.items() if reply.temporary]
+        common = {
+            "refused": refused,
+            "replies": replies,
+            "final": delivery.final,
+            "seconds": delivery.seconds,
+            "queue_id": queue_id(delivery.final) if delivery.final.accepted else "",
+        }
+        if not owed:
+            status = Status.FAILED if refused else Status.SENT
+            log = _worst(replies) if refused else str(delivery.final)
+            return Verdict(message, status, log, retry_count=message.retry_count, **common)  # type: ignore[arg-type]
+        log = _worst({to: replies[to] for to in owed})
+        over = self._over(message, now)
+        if over:
+            log = f"{over} The last answer: {log}"
+            return Verdict(  # type: ignore[arg-type]
+                message, Status.FAILED, log, pending=owed, retry_count=message.retry_count, **common
+            )
+        return Verdict(  # type: ignore[arg-type]
+            message,
+            Status.DEFERRED,
+            log,
+            pending=owed,
+            retry_count=message.retry_count + 1,
+            due_at=self._next_try(message, now),
+            **common,
+        )
+
+    def _over(self, message: Leased, now: datetime) -> str:
+        lived = now - message.ready_at - outage_within(self.outages, message.ready_at, now)
+        if not self.retry.exhausted(message.retry_count, lived):
+            return ""
+        return f"Gave up after {message.retry_count} retries in {timedelta(seconds=int(lived.total_seconds()))}."
+
+    def _next_try(self, message: Leased, now: datetime) -> datetime:
+        due = now + self.retry.next_pause(message.retry_count, self.random)
+        return min(due, message.expires_at) if message.expires_at else due
+
+
+def outage_within(outages: Outages, begin: datetime, end: datetime) -> timedelta:
+    """How much of ``begin`` to ``end`` the server was away: the message's lifetime stood still (P6)."""
+    spans = (min(stop, end) - max(start, begin) for start, stop in outages)
+    return sum((span for span in spans if span > timedelta(0)), timedelta(0))
+
+
+def failed(message: Leased, reason: str) -> Verdict:
+    """A message judged without speaking to the server: expired, unreadable, against the policy."""
+    return Verdict(
+        message,
+        Status.FAILED,
+        reason,
+        pending=message.pending,
+        refused=dict(message.refused),
+        retry_count=message.retry_count,
+        attempted=False,
+    )
+
+
+def _worst(replies: Mapping[str, Reply]) -> str:
+    """The words of the reply that explains the fate: a refusal before a deferral before an acceptance."""
+    ranked = sorted(replies.values(), key=lambda reply: (reply.permanent, reply.temporary), reverse=True)
+    return str(ranked[0]) if ranked else ""

@@ -1,0 +1,118 @@
+"""The loop of ``runrelay``: drain, heartbeat, purge, wait to be woken; without Celery."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Optional
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+
+from email_relay.relay import circuit, heartbeat, retention, workers
+from email_relay.relay.drain import DrainReport, drain
+from email_relay.relay.engine import Engine, build
+from email_relay.relay.wakeup import Listener
+
+logger = logging.getLogger("email_relay.relay")
+
+PURGE_SECONDS = 300.0
+IDLE_FACTOR = 3
+LONGEST_TROUBLE_SECONDS = 60.0
+
+
+class Runner:
+    """One relay process. `stop` may be called from a signal handler."""
+
+    def __init__(self, engine: Optional[Engine] = None) -> None:
+        self.engine = engine or build()
+        self.stopping = threading.Event()
+        self.woken = threading.Event()
+        self._purged_at = float("-inf")
+        self._idle_until = float("-inf")
+        self._troubles = 0
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.woken.set()
+
+    def once(self) -> DrainReport:
+        """Drain what is due, heartbeat, purge; for cron. Raises the database's errors."""
+        try:
+            report = drain(self.stopping, engine=self.engine)
+            self._after()
+        finally:
+            self.engine.close()
+        return report
+
+    def run(self) -> None:
+        """Until `stop`: nothing but a misconfiguration ends it."""
+        listener = Listener(self.engine.alias, self.woken.set)
+        listener.start()
+        logger.info("relay started worker=%s server=%s", self.engine.worker, self.engine.server)
+        try:
+            while not self.stopping.is_set():
+                self._turn()
+        finally:
+            listener.stop()
+            self._leave()
+        logger.info("relay stopped worker=%s", self.engine.worker)
+
+    def _turn(self) -> None:
+        self.woken.clear()
+        try:
+            close_old_connections()
+            report = drain(self.stopping, engine=self.engine)
+            pause = self._rest(report)
+            self._after()
+            self._troubles = 0
+        except (DatabaseError, InterfaceError) as error:
+            pause = self._trouble(error)
+        if report_is_paced(self.engine):
+            self.stopping.wait(pause)
+        else:
+            self.woken.wait(pause)
+
+    def _rest(self, report: DrainReport) -> float:
+        """Seconds until the next drain; declares this relay idle where a notification may cut them short."""
+        if self.stopping.is_set():
+            return 0.0
+        sleep = float(self.engine.settings.EMPTY_QUEUE_SLEEP)
+        if report.reason == "circuit open":
+            probe = circuit.seconds_to_probe(self.engine.alias, self.engine.server)
+            return min(sleep, probe) if probe is not None else 0.0
+        if report.more:
+            return sleep
+        if time.monotonic() < self._idle_until - sleep:
+            return sleep
+        workers.idle(self.engine.alias, self.engine.worker, IDLE_FACTOR * sleep)
+        self._idle_until = time.monotonic() + IDLE_FACTOR * sleep
+        # declared idle only now: what came in between is found by polling once more
+        return 0.0
+
+    def _after(self) -> None:
+        heartbeat.beat(self.engine.alias, self.engine.worker, self.engine.settings)
+        if time.monotonic() - self._purged_at >= PURGE_SECONDS:
+            retention.purge(self.engine.alias, self.engine.settings)
+            self._purged_at = time.monotonic()
+
+    def _trouble(self, error: Exception) -> float:
+        self._troubles += 1
+        pause = min(2.0**self._troubles / 2, LONGEST_TROUBLE_SECONDS, float(self.engine.settings.EMPTY_QUEUE_SLEEP))
+        logger.error("relay database trouble (%s), next try in %.0fs", type(error).__name__, pause)
+        connections[self.engine.alias].close()
+        self._idle_until = float("-inf")
+        heartbeat.beat(self.engine.alias, self.engine.worker, self.engine.settings)
+        return pause
+
+    def _leave(self) -> None:
+        self.engine.close()
+        try:
+            workers.gone(self.engine.alias, self.engine.worker)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("could not sign off (%s)", type(error).__name__)
+
+
+def report_is_paced(engine: Engine) -> bool:
+    """With ``EMAIL_MAX_BATCH`` a notification does not jump the pause."""
+    return engine.settings.EMAIL_MAX_BATCH is not None
