@@ -91,7 +91,8 @@ def _fit(candidates: List[Candidate], rows: int, size: int) -> List[int]:
     sound = [candidate for candidate in candidates if candidate[2] < SUSPECT_LAPSES]
     if not sound:
         return [key for key, _, _ in candidates[:1]]
-    ids, bytes_taken = [], 0
+    ids: List[int] = []
+    bytes_taken = 0
     for key, length, _ in sound[:rows]:
         if ids and bytes_taken >= size:
             break

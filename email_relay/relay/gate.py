@@ -28,11 +28,15 @@ class Passage:
 
 def sift(alias: str, claim: Claim, policies: Policies) -> Tuple[List[Passage], List[Verdict]]:
     """Split a claim into what goes out and what is failed here: expired, unreadable, against the policy, suppressed."""
-    passages, verdicts = [], []
+    passages: List[Passage] = []
+    verdicts: List[Verdict] = []
     suppressed = _suppressed(alias, claim.messages) if claim.suppressing else set()
     for message in claim.messages:
         outcome = _judge(message, claim, policies, suppressed)
-        (verdicts if isinstance(outcome, Verdict) else passages).append(outcome)  # type: ignore[attr-defined]
+        if isinstance(outcome, Verdict):
+            verdicts.append(outcome)
+        else:
+            passages.append(outcome)
     return passages, verdicts
 
 

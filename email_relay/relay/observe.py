@@ -54,9 +54,8 @@ def _signal(verdict: Verdict) -> None:
         reply=verdict.log,
         due_at=verdict.due_at,
     )
-    for receiver, answer in answers:
+    for _, answer in answers:
         if isinstance(answer, Exception):
             logger.error(
                 "a receiver of %s raised %s", verdict.status.name.lower(), type(answer).__name__, exc_info=answer
             )
-            del receiver

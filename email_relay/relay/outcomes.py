@@ -7,7 +7,7 @@ retries or its lifetime are over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Dict, List, Mapping, Optional, Tuple
 
@@ -52,50 +52,40 @@ class Judge:
     outages: Outages = ()
 
     def judge(self, message: Leased, delivery: Delivery, now: datetime) -> Verdict:
-        replies = delivery.replies
-        if all(reply.accepted for reply in replies.values()) and not message.refused:
-            return Verdict(
-                message,
-                Status.SENT,
-                str(delivery.final),
-                queue_id=queue_id(delivery.final),
-                retry_count=message.retry_count,
-                replies=replies,
-                final=delivery.final,
-                seconds=delivery.seconds,
-            )
-        return self._mixed(message, delivery, now)
+        refused, owed = _fates(message, delivery.replies)
+        if owed:
+            verdict = self._unfinished(message, delivery, owed, now)
+        elif refused:
+            verdict = Verdict(message, Status.FAILED, _worst(delivery.replies), retry_count=message.retry_count)
+        else:
+            verdict = Verdict(message, Status.SENT, str(delivery.final), retry_count=message.retry_count)
+        return replace(
+            verdict,
+            queue_id=queue_id(delivery.final),
+            refused=refused,
+            replies=delivery.replies,
+            final=delivery.final if verdict.status == Status.SENT else _deciding(delivery.replies),
+            seconds=delivery.seconds,
+        )
 
-    def _mixed(self, message: Leased, delivery: Delivery, now: datetime) -> Verdict:
-        replies = delivery.replies
-        refused = {**message.refused, **{to: str(reply) for to, reply in replies.items() if reply.permanent}}
-        owed = [to for to, reply in replies.items() if reply.temporary]
-        common = {
-            "refused": refused,
-            "replies": replies,
-            "final": delivery.final,
-            "seconds": delivery.seconds,
-            "queue_id": queue_id(delivery.final) if delivery.final.accepted else "",
-        }
-        if not owed:
-            status = Status.FAILED if refused else Status.SENT
-            log = _worst(replies) if refused else str(delivery.final)
-            return Verdict(message, status, log, retry_count=message.retry_count, **common)  # type: ignore[arg-type]
-        log = _worst({to: replies[to] for to in owed})
+    def _unfinished(self, message: Leased, delivery: Delivery, owed: List[str], now: datetime) -> Verdict:
+        log = _worst({to: delivery.replies[to] for to in owed})
         over = self._over(message, now)
         if over:
-            log = f"{over} The last answer: {log}"
-            return Verdict(  # type: ignore[arg-type]
-                message, Status.FAILED, log, pending=owed, retry_count=message.retry_count, **common
+            return Verdict(
+                message,
+                Status.FAILED,
+                f"{over} The last answer: {log}",
+                pending=owed,
+                retry_count=message.retry_count,
             )
-        return Verdict(  # type: ignore[arg-type]
+        return Verdict(
             message,
             Status.DEFERRED,
             log,
             pending=owed,
             retry_count=message.retry_count + 1,
             due_at=self._next_try(message, now),
-            **common,
         )
 
     def _over(self, message: Leased, now: datetime) -> str:
@@ -128,7 +118,18 @@ def failed(message: Leased, reason: str) -> Verdict:
     )
 
 
-def _worst(replies: Mapping[str, Reply]) -> str:
-    """The words of the reply that explains the fate: a refusal before a deferral before an acceptance."""
+def _fates(message: Leased, replies: Mapping[str, Reply]) -> Tuple[Dict[str, str], List[str]]:
+    """All refused for good so far with the server's words, and those still owed."""
+    now_refused = {to: str(reply) for to, reply in replies.items() if reply.permanent}
+    owed = [to for to, reply in replies.items() if reply.temporary]
+    return {**message.refused, **now_refused}, owed
+
+
+def _deciding(replies: Mapping[str, Reply]) -> Reply:
+    """The reply that explains the fate: a refusal before a deferral before an acceptance."""
     ranked = sorted(replies.values(), key=lambda reply: (reply.permanent, reply.temporary), reverse=True)
-    return str(ranked[0]) if ranked else ""
+    return ranked[0] if ranked else Reply(NO_REPLY)
+
+
+def _worst(replies: Mapping[str, Reply]) -> str:
+    return str(_deciding(replies))

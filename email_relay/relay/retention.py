@@ -63,7 +63,7 @@ def _delete(alias: str, old: QuerySet[Message]) -> int:
         with transaction.atomic(using=alias):
             ids = list(old.order_by().values_list("id", flat=True)[:BATCH])
             Attempt.objects.using(alias).filter(message_id__in=ids).delete()
-            deleted += old.filter(id__in=ids)._raw_delete(alias)
+            deleted += old.filter(id__in=ids)._raw_delete(alias)  # noqa: SLF001 - no cascade to collect
         if len(ids) < BATCH:
             break
     return deleted
