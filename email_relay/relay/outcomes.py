@@ -56,7 +56,7 @@ class Judge:
         if owed:
             verdict = self._unfinished(message, delivery, owed, now)
         elif refused:
-            verdict = Verdict(message, Status.FAILED, _worst(delivery.replies), retry_count=message.retry_count)
+            verdict = Verdict(message, Status.FAILED, str(_deciding(delivery.replies, owed)), retry_count=message.retry_count)
         else:
             verdict = Verdict(message, Status.SENT, str(delivery.final), retry_count=message.retry_count)
         return replace(
@@ -64,12 +64,12 @@ class Judge:
             queue_id=queue_id(delivery.final),
             refused=refused,
             replies=delivery.replies,
-            final=delivery.final if verdict.status == Status.SENT else _deciding(delivery.replies),
+            final=delivery.final if verdict.status == Status.SENT else _deciding(delivery.replies, owed),
             seconds=delivery.seconds,
         )
 
     def _unfinished(self, message: Leased, delivery: Delivery, owed: List[str], now: datetime) -> Verdict:
-        log = _worst({to: delivery.replies[to] for to in owed})
+        log = str(_deciding(delivery.replies, owed))
         over = self._over(message, now)
         if over:
             return Verdict(
@@ -125,11 +125,7 @@ def _fates(message: Leased, replies: Mapping[str, Reply]) -> Tuple[Dict[str, str
     return {**message.refused, **now_refused}, owed
 
 
-def _deciding(replies: Mapping[str, Reply]) -> Reply:
-    """The reply that explains the fate: a refusal before a deferral before an acceptance."""
-    ranked = sorted(replies.values(), key=lambda reply: (reply.permanent, reply.temporary), reverse=True)
-    return ranked[0] if ranked else Reply(NO_REPLY)
-
-
-def _worst(replies: Mapping[str, Reply]) -> str:
-    return str(_deciding(replies))
+def _deciding(replies: Mapping[str, Reply], owed: List[str]) -> Reply:
+    """The reply that explains the fate: of those still owed if there are any, else a refusal before an acceptance."""
+    candidates = [replies[to] for to in owed] or sorted(replies.values(), key=lambda reply: not reply.permanent)
+    return candidates[0] if candidates else Reply(NO_REPLY)
