@@ -1,0 +1,29 @@
+"""One virtual environment per contestant, made once and kept in a cache folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HOME = Path(os.environ.get("EMAIL_RELAY_BENCH_HOME", Path(tempfile.gettempdir()) / "email-relay-bench"))
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = {
+    "relay-0.6.0": ["Django==5.2.*", "psycopg2-binary", "django-email-relay==0.6.0"],
+    "post-office": ["Django==5.2.*", "psycopg2-binary", "django-post-office==3.12.0"],
+    "celery-email": ["Django==5.2.*", "psycopg2-binary", "django-celery-email==3.0.0", "celery==5.7.*", "redis"],
+}
+
+
+def python(name: str) -> str:
+    """The interpreter of a contestant; ours is the one that runs this."""
+    if name not in REQUIREMENTS:
+        return sys.executable
+    folder = HOME / f"venv-{name}"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(folder / "bin" / "python"), "-m", "pip", "install", "-q", *REQUIREMENTS[name]], check=True)
+        (folder / "ready").touch()
+    return str(folder / "bin" / "python")
