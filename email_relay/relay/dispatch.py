@@ -85,6 +85,10 @@ class Dispatcher:
     def observe(self, seconds: float) -> None:
         """Learn from one delivery; call in more couriers if the server is slow and work is waiting."""
         self._pace = seconds if not self._pace else 0.9 * self._pace + 0.1 * seconds
+        self.tend()
+
+    def tend(self) -> None:
+        """See to it that what is waiting has couriers."""
         if not self.inbox.empty():
             self._staff()
 
@@ -114,9 +118,13 @@ class Dispatcher:
         except queue.Empty:
             return None
 
-    def others_work(self, courier: Courier) -> bool:
+    def content_with_others(self, refused: Courier) -> bool:
+        """Whether other sessions live: then the server takes no more than these, and no more are asked for."""
         with self._lock:
-            return any(other.connected for other in self._couriers if other is not courier)
+            living = sum(other.connected for other in self._couriers if other is not refused)
+            if living:
+                self.most = min(self.most, living)
+            return living > 0
 
     def close(self, timeout: float = 10.0) -> None:
         """Send the couriers home; sessions say goodbye."""
@@ -211,12 +219,12 @@ class Courier(threading.Thread):
     def _unreachable(self, error: ServerUnavailable, job: Job) -> bool:
         self._hang_up()
         jobs = self._untouched() or [job]
-        if self.dispatcher.others_work(self):
-            # the server takes no more sessions than it has: theirs go on with the work
+        if self.dispatcher.content_with_others(self):
             self._again(jobs)
         else:
-            self.dispatcher.reports.put(Returned(jobs))
+            # the reason first: whoever sees the last job come back must know already
             self.dispatcher.reports.put(Unreachable(error))
+            self.dispatcher.reports.put(Returned(jobs))
         return False
 
     def _broken(self, error: Exception) -> None:

@@ -35,6 +35,7 @@ HORIZON_SECONDS = 0.25
 """A claim is sized to be sent within about this: a newcomer's turn is never further away (P7)."""
 TICK_SECONDS = 0.05
 RECONNECT_SECONDS = (0.2, 5.0)
+CIRCUIT_OPEN = "circuit open"
 
 
 @dataclass
@@ -82,6 +83,7 @@ class Drain:
         self.suspects = False
         self._closing = ""
         self._nothing_due = False
+        self._tripped = False
         self._claim_again_at = 0.0
         self._began = time.monotonic()
         self._delivered = 0
@@ -196,6 +198,8 @@ class Drain:
             return
         dispatcher = self.engine.dispatcher
         report = dispatcher.report(TICK_SECONDS if not self.hand.verdicts else 0.005)
+        if report is None:
+            dispatcher.tend()
         while report is not None:
             if isinstance(report, Delivery):
                 self._delivery(report)
@@ -225,7 +229,11 @@ class Drain:
                 self._close("EMAIL_MAX_DEFERRED reached", more=True)
 
     def _unreachable(self, report: Unreachable) -> None:
-        self._close("circuit open")
+        self._close(CIRCUIT_OPEN)
+        self._take_back()
+        if self._tripped:
+            return  # several sessions may have met the same trouble
+        self._tripped = True
         circuit.trip(self.engine.alias, self.engine.server, report.error.reason, self.engine.random)
 
     # -- keeping --------------------------------------------------------------------------------------------------
@@ -306,11 +314,11 @@ class Drain:
         if self.hand.out:
             self._take_back()
         if not (probe_due and circuit.take_probe(self.engine.alias, self.engine.server)):
-            self._close("circuit open")
+            self._close(CIRCUIT_OPEN)
         elif self._answers():
             circuit.close(self.engine.alias, self.engine.server)
         else:
-            self._close("circuit open")
+            self._close(CIRCUIT_OPEN)
 
     def _answers(self) -> bool:
         """Connect and log in; no message is touched."""

@@ -10,7 +10,7 @@ from typing import Optional
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
 from email_relay.relay import circuit, heartbeat, retention, workers
-from email_relay.relay.drain import DrainReport, drain
+from email_relay.relay.drain import CIRCUIT_OPEN, DrainReport, drain
 from email_relay.relay.engine import Engine, build
 from email_relay.relay.wakeup import Listener
 
@@ -78,7 +78,7 @@ class Runner:
         if self.stopping.is_set():
             return 0.0
         sleep = float(self.engine.settings.EMPTY_QUEUE_SLEEP)
-        if report.reason == "circuit open":
+        if report.reason == CIRCUIT_OPEN:
             probe = circuit.seconds_to_probe(self.engine.alias, self.engine.server)
             return min(sleep, probe) if probe is not None else 0.0
         if report.more:
