@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 
 SECRET_KEY = "benchmark"
 USE_TZ = True
@@ -18,6 +19,8 @@ DATABASES = {
         "USER": os.environ.get("PGUSER", "postgres"),
     }
 }
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+MEDIA_ROOT = os.path.join(tempfile.gettempdir(), "email-relay-bench", "media")
 EMAIL_HOST = "127.0.0.1"
 EMAIL_PORT = int(os.environ.get("BENCH_SMTP_PORT", "25"))
 LOGGING_CONFIG = None

@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Protocol
 
 from django.db import DatabaseError, InterfaceError, connections
 
@@ -38,6 +38,14 @@ RECONNECT_SECONDS = (0.2, 5.0)
 CIRCUIT_OPEN = "circuit open"
 
 
+class Stop(Protocol):
+    """What tells a drain to end; a `threading.Event` is one."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: Optional[float] = None) -> bool: ...
+
+
 @dataclass
 class DrainReport:
     """Counts of one drain, never content. ``more``: it stopped at a limit, and there may be more to do."""
@@ -49,12 +57,16 @@ class DrainReport:
     more: bool = False
     reason: str = ""
 
+    @property
+    def total(self) -> int:
+        return self.sent + self.deferred + self.failed + self.returned
+
     def as_dict(self) -> Dict[str, Any]:
         return asdict(self)
 
 
 def drain(
-    stop: Optional[threading.Event] = None,
+    stop: Optional[Stop] = None,
     *,
     engine: Optional[Engine] = None,
     on_backlog: Optional[Callable[[], None]] = None,
@@ -71,7 +83,7 @@ def drain(
 class Drain:
     """One run. Owns what is in hand; ends with nothing in hand."""
 
-    def __init__(self, engine: Engine, stop: threading.Event, on_backlog: Callable[[], None] | None) -> None:
+    def __init__(self, engine: Engine, stop: Stop, on_backlog: Callable[[], None] | None) -> None:
         self.engine = engine
         self.stop = stop
         self.on_backlog = on_backlog
@@ -172,7 +184,8 @@ class Drain:
         return not self.stop.wait(wait)
 
     def _handle(self, claim: leases.Claim, rows: int) -> None:
-        if not self.taken:
+        first = not self.taken
+        if first:
             self.judge = Judge(
                 self.engine.retry, self.engine.random, circuit.outages(self.engine.alias, self.engine.server)
             )
@@ -182,6 +195,8 @@ class Drain:
         for verdict in verdicts:
             self._judged(verdict)
         self.engine.dispatcher.submit([passage.job for passage in passages])
+        if first:
+            workers.busy(self.engine.alias, self.engine.worker)
         if self.on_backlog is not None and len(claim.messages) >= rows:
             self.on_backlog()
             self.on_backlog = None

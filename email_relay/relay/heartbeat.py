@@ -7,10 +7,12 @@ never stops the mail. With style "healthchecks.io" the failure URL is ``<url>/fa
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Dict, Optional
 
+from django.db import DatabaseError, InterfaceError, connections
 from django.db.models import Q
 
 from email_relay import __version__
@@ -56,6 +58,34 @@ def beat(
             heartbeat_result=f"{report.result} {report.detail}"[:255]
         )
     return report
+
+
+class Pacemaker:
+    """Beats from a thread of its own, at once and then once a pause, so that a ping that hangs never holds up the mail."""
+
+    def __init__(self, alias: str, worker: str, settings: RelaySettings, *, at_once: bool = True) -> None:
+        self.alias, self.worker, self.settings, self.at_once = alias, worker, settings, at_once
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="email-relay-pacemaker", daemon=True)
+
+    def __enter__(self) -> Pacemaker:  # noqa: PYI034 - typing.Self is not on 3.8
+        if self.settings.RELAY_HEALTHCHECK_URL:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        wait = 0.0 if self.at_once else _pause(self.settings)
+        while not self._stop.wait(wait):
+            wait = _pause(self.settings)
+            try:
+                beat(self.alias, self.worker, self.settings)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("heartbeat skipped: database trouble (%s)", type(error).__name__)
+            finally:
+                connections[self.alias].close()
 
 
 def _pause(settings: RelaySettings) -> float:

@@ -12,12 +12,13 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from email_relay.relay import circuit, heartbeat, retention, workers
 from email_relay.relay.drain import CIRCUIT_OPEN, DrainReport, drain
 from email_relay.relay.engine import Engine, build
+from email_relay.relay.heartbeat import Pacemaker
+from email_relay.relay.idling import Idleness
 from email_relay.relay.wakeup import Listener
 
 logger = logging.getLogger("email_relay.relay")
 
 PURGE_SECONDS = 300.0
-IDLE_FACTOR = 3
 LONGEST_TROUBLE_SECONDS = 60.0
 
 
@@ -29,7 +30,7 @@ class Runner:
         self.stopping = threading.Event()
         self.woken = threading.Event()
         self._purged_at = float("-inf")
-        self._idle_until = float("-inf")
+        self.idleness = Idleness(self.engine)
         self._troubles = 0
 
     def stop(self) -> None:
@@ -40,7 +41,8 @@ class Runner:
         """Drain what is due, heartbeat, purge; for cron. Raises the database's errors."""
         try:
             report = drain(self.stopping, engine=self.engine)
-            self._after()
+            heartbeat.beat(self.engine.alias, self.engine.worker, self.engine.settings)
+            self._purge_by_the_clock()
         finally:
             self.engine.close()
         return report
@@ -51,8 +53,9 @@ class Runner:
         listener.start()
         logger.info("relay started worker=%s server=%s", self.engine.worker, self.engine.server)
         try:
-            while not self.stopping.is_set():
-                self._turn()
+            with Pacemaker(self.engine.alias, self.engine.worker, self.engine.settings):
+                while not self.stopping.is_set():
+                    self._turn()
         finally:
             listener.stop()
             self._leave()
@@ -62,36 +65,26 @@ class Runner:
         self.woken.clear()
         try:
             close_old_connections()
-            report = drain(self.stopping, engine=self.engine)
-            pause = self._rest(report)
-            self._after()
+            pause = self._rest(drain(self.stopping, engine=self.engine))
+            self._purge_by_the_clock()
             self._troubles = 0
         except (DatabaseError, InterfaceError) as error:
             pause = self._trouble(error)
-        if report_is_paced(self.engine):
-            self.stopping.wait(pause)
-        else:
-            self.woken.wait(pause)
+        # with EMAIL_MAX_BATCH a notification does not jump the pause
+        paced = self.engine.settings.EMAIL_MAX_BATCH is not None
+        (self.stopping if paced else self.woken).wait(pause)
 
     def _rest(self, report: DrainReport) -> float:
-        """Seconds until the next drain; declares this relay idle where a notification may cut them short."""
-        if self.stopping.is_set():
+        """Seconds until the next drain, unless a notification cuts them short."""
+        if self.stopping.is_set() or self.idleness.declare(report):
             return 0.0
         sleep = float(self.engine.settings.EMPTY_QUEUE_SLEEP)
         if report.reason == CIRCUIT_OPEN:
             probe = circuit.seconds_to_probe(self.engine.alias, self.engine.server)
             return min(sleep, probe) if probe is not None else 0.0
-        if report.more:
-            return sleep
-        if time.monotonic() < self._idle_until - sleep:
-            return sleep
-        workers.idle(self.engine.alias, self.engine.worker, IDLE_FACTOR * sleep)
-        self._idle_until = time.monotonic() + IDLE_FACTOR * sleep
-        # declared idle only now: what came in between is found by polling once more
-        return 0.0
+        return sleep
 
-    def _after(self) -> None:
-        heartbeat.beat(self.engine.alias, self.engine.worker, self.engine.settings)
+    def _purge_by_the_clock(self) -> None:
         if time.monotonic() - self._purged_at >= PURGE_SECONDS:
             retention.purge(self.engine.alias, self.engine.settings)
             self._purged_at = time.monotonic()
@@ -101,8 +94,7 @@ class Runner:
         pause = min(2.0**self._troubles / 2, LONGEST_TROUBLE_SECONDS, float(self.engine.settings.EMPTY_QUEUE_SLEEP))
         logger.error("relay database trouble (%s), next try in %.0fs", type(error).__name__, pause)
         connections[self.engine.alias].close()
-        self._idle_until = float("-inf")
-        heartbeat.beat(self.engine.alias, self.engine.worker, self.engine.settings)
+        self.idleness.forget()
         return pause
 
     def _leave(self) -> None:
@@ -111,8 +103,3 @@ class Runner:
             workers.gone(self.engine.alias, self.engine.worker)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("could not sign off (%s)", type(error).__name__)
-
-
-def report_is_paced(engine: Engine) -> bool:
-    """With ``EMAIL_MAX_BATCH`` a notification does not jump the pause."""
-    return engine.settings.EMAIL_MAX_BATCH is not None
