@@ -7,8 +7,6 @@ from contextlib import suppress
 from socket import socket
 from time import monotonic
 
-from email_relay.relay.replies import MalformedReply
-
 CHUNK = 1024 * 1024
 """Bytes of one write that its time-out has to do with."""
 MAX_REPLY = 64 * 1024
@@ -22,7 +20,8 @@ class LinkLost(Exception):
 
 class Wire:
     """Owns a connected socket. ``send`` never raises: what went wrong shows when the answer is read, since a server that
-    hangs up often has said why. ``read`` raises `LinkLost`."""
+    hangs up often has said why. ``read`` raises `LinkLost`.
+    """
 
     __slots__ = ("_buffer", "_failure", "_position", "_timeout", "sock")
 
@@ -49,33 +48,28 @@ class Wire:
 
     def read(self, timeout: float) -> bytes:
         """The next whole reply, however many lines; ``timeout`` seconds are all the server has for it."""
-        position = self._position
+        position, deadline = self._position, 0.0
         while True:
             end = self._buffer.find(b"\n", position) + 1
             if not end:
-                position = self._fill_from(position, timeout)
-                continue
-            if self._buffer[position + 3 : position + 4] != b"-":
+                remaining = deadline - monotonic() if deadline else timeout
+                deadline = deadline or monotonic() + timeout
+                position -= self._position
+                self._fill(remaining)
+            elif self._buffer[position + 3 : position + 4] == b"-":
+                position = end
+            else:
                 reply = self._buffer[self._position : end]
                 self._position = end
                 return reply
-            position = end
 
-    def _fill_from(self, position: int, timeout: float) -> int:
-        """Receive until another line end is there; returns ``position`` in the trimmed buffer."""
-        self._buffer = self._buffer[self._position :]
-        position -= self._position
+    def _fill(self, timeout: float) -> None:
+        """Receive some more; what was read is trimmed from the buffer's front."""
+        rest = self._buffer[self._position :]
+        if len(rest) > MAX_REPLY:
+            raise LinkLost("the server's reply has no end")
+        self._buffer = rest + self._receive(timeout)
         self._position = 0
-        deadline = 0.0
-        while True:
-            seen = len(self._buffer)
-            if seen > MAX_REPLY:
-                raise LinkLost("the server's reply has no end")
-            now = monotonic() if seen or deadline else 0.0
-            deadline = deadline or now + timeout
-            self._buffer += self._receive(timeout if not now else deadline - now)
-            if self._buffer.find(b"\n", max(seen, position)) >= 0:
-                return position
 
     def _receive(self, timeout: float) -> bytes:
         if self._failure:
@@ -129,6 +123,3 @@ def _reason(error: OSError, doing: str) -> str:
     if isinstance(error, (TimeoutError, BlockingIOError)) or "timed out" in str(error):
         return f"time-out while {doing}"
     return f"link lost while {doing}: {error.strerror or type(error).__name__}"
-
-
-__all__ = ["LinkLost", "MalformedReply", "Wire"]
