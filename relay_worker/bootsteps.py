@@ -1,0 +1,72 @@
+"""What the worker's main process does besides Celery's own work: check at start, listen for inserts, announce the end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+
+from relay_worker.shutdown import shutdown
+
+logger = logging.getLogger("relay_worker")
+
+
+class WakeUp(bootsteps.StartStopStep):
+    """A thin shell around `Listener`: a notification of the database becomes a drain at once."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self.listener: Any = None
+
+    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        from email_relay.conf import relay_settings
+        from email_relay.db import relay_alias
+        from email_relay.relay.wakeup import Listener
+        from relay_worker.tasks import drain
+
+        settings = relay_settings()
+        if settings.EMAIL_MAX_BATCH is not None:
+            logger.info("EMAIL_MAX_BATCH bounds the drains: they begin by the clock, inserts do not wake them")
+            return
+        expires = float(settings.EMPTY_QUEUE_SLEEP)
+        self.listener = Listener(relay_alias(), lambda: _send(drain, expires))
+        self.listener.start()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        if self.listener is not None:
+            self.listener.stop()
+
+    terminate = stop
+
+
+def _send(task: Any, expires: float) -> None:
+    """A broker that is away costs latency only: the clock drains anyway."""
+    try:
+        task.apply_async(expires=expires, retry=False)
+    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
+        logger.warning("could not send a drain (%s), the next comes by the clock", type(error).__name__)
+
+
+def refuse_to_start_unready(**_: Any) -> None:
+    """Without its tables the worker says which command to type, and ends."""
+    from django.db import DatabaseError, InterfaceError
+
+    from email_relay.readiness import missing_migrations
+
+    try:
+        complaint = missing_migrations()
+    except (DatabaseError, InterfaceError) as error:
+        raise SystemExit(
+            f"The relay database cannot be reached ({type(error).__name__}). Type: email-relay check"
+        ) from error
+    if complaint:
+        raise SystemExit(complaint)
+
+
+def install(app: Celery) -> None:
+    app.steps["worker"].add(WakeUp)
+    signals.worker_init.connect(refuse_to_start_unready, weak=False)
+    signals.worker_shutting_down.connect(shutdown.announce, weak=False)

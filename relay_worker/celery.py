@@ -1,0 +1,28 @@
+"""The Celery app: ``celery -A relay_worker worker -B``."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+from relay_worker import filesystem
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "relay_worker.settings")
+filesystem.install()
+
+app = Celery("relay_worker")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.imports = ("relay_worker.tasks",)
+
+
+@app.on_after_configure.connect
+def _complete(sender: Celery, **_: object) -> None:
+    from relay_worker.schedule import beat_schedule
+
+    sender.conf.beat_schedule = {**beat_schedule(), **(sender.conf.beat_schedule or {})}
+
+
+from relay_worker import bootsteps  # noqa: E402 - it needs the app
+
+bootsteps.install(app)

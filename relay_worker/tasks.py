@@ -1,0 +1,84 @@
+"""The tasks: clock and fan-out, no more. They carry no mail and no ids, and return counts that read well in Flower."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from celery import shared_task
+
+from email_relay.conf import relay_settings
+from email_relay.relay import heartbeat as heartbeats
+from email_relay.relay import retention
+from email_relay.relay.drain import DrainReport
+from email_relay.relay.drain import drain as drain_queue
+from email_relay.relay.engine import Engine, process_engine
+from email_relay.relay.heartbeat import Pacemaker
+from email_relay.relay.idling import Idleness
+from email_relay.relay.throttle import interval
+from relay_worker.shutdown import shutdown
+
+CALLED_IN = 2
+"""A drain that sees a backlog calls in so many others, and each of them as many again, until every process is at work."""
+_idleness: dict[str, Idleness] = {}
+
+
+@shared_task(name="email_relay.drain")
+def drain() -> dict[str, Any]:
+    """Drain what is due."""
+    return _drain()
+
+
+@shared_task(name="email_relay.dispatch")
+def dispatch() -> dict[str, Any]:
+    """The same, called in by a backlog."""
+    return _drain()
+
+
+@shared_task(name="email_relay.purge")
+def purge() -> dict[str, Any]:
+    """Delete what is older than its retention."""
+    return retention.purge().as_dict()
+
+
+@shared_task(name="email_relay.heartbeat")
+def heartbeat() -> dict[str, Any]:
+    """Ping the dead man's switch if the relay can do its job."""
+    return heartbeats.beat().as_dict()
+
+
+def _drain() -> dict[str, Any]:
+    engine = process_engine()
+    with _shield(), Pacemaker(engine.alias, engine.worker, engine.settings, at_once=False):
+        report = _until_idle(engine)
+    return {**report.as_dict(), "server": engine.server}
+
+
+def _until_idle(engine: Engine) -> DrainReport:
+    """Drain, declare this process idle, and look once more: what came in between notified nobody."""
+    idleness = _idleness.setdefault(engine.worker, Idleness(engine))
+    total = DrainReport()
+    while True:
+        report = drain_queue(shutdown, engine=engine, on_backlog=_call_in if _may_fan_out() else None)
+        total = total.plus(report)
+        if not idleness.declare(report):
+            return total
+
+
+def _may_fan_out() -> bool:
+    """A paced relay needs no second process, and a bounded drain keeps its pause."""
+    settings = relay_settings()
+    return settings.EMAIL_MAX_BATCH is None and not interval(settings)
+
+
+def _call_in() -> None:
+    for _ in range(CALLED_IN):
+        dispatch.apply_async(expires=float(relay_settings().EMPTY_QUEUE_SLEEP), ignore_result=True)
+
+
+def _shield() -> Any:
+    """Signals can be shielded in the main thread only; a thread pool needs no shield, no signal reaches its tasks."""
+    from contextlib import nullcontext
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return shutdown.shielded() if in_main_thread else nullcontext()
