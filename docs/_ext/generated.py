@@ -30,6 +30,7 @@ def set_up_django() -> None:
 
 def generators() -> dict[str, Callable[[], str]]:
     import checks_page
+    import commands_page
     import promises_page
     import schema_page
     import settings_page
@@ -39,6 +40,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "schema": schema_page.markdown,
         "promises": promises_page.markdown,
         "checks": checks_page.markdown,
+        "commands": commands_page.markdown,
     }
 
 

@@ -1,0 +1,65 @@
+"""The reference of the management commands, from their own parsers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Iterator
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+COMMON = {option for action in BaseCommand().create_parser("", "")._actions for option in action.option_strings}  # noqa: SLF001
+
+
+def command_names() -> list[str]:
+    return sorted(name for name, app in get_commands().items() if app == "email_relay")
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    return load_command_class("email_relay", name).create_parser("manage.py", name)
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            return dict(action.choices)
+    return {}
+
+
+def markdown() -> str:
+    return "\n".join(line for name in command_names() for line in _command(name))
+
+
+def _command(name: str) -> Iterator[str]:
+    parser = parser_of(name)
+    yield from (f"## `manage.py {name}`", "", parser.description or "", "")
+    yield from _options(parser)
+    helps = _helps(parser)
+    for verb, sub in subparsers(parser).items():
+        yield from (f"### `{name} {verb}`", "", sub.description or helps.get(verb, ""), "")
+        yield from _options(sub)
+
+
+def _helps(parser: argparse.ArgumentParser) -> dict[str, str]:
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            return {choice.dest: choice.help or "" for choice in action._choices_actions}  # noqa: SLF001
+    return {}
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    rows = [_row(action) for action in parser._actions if _is_ours(action)]  # noqa: SLF001
+    if rows:
+        yield from ("| option | meaning |", "|---|---|", *rows, "")
+
+
+def _is_ours(action: argparse.Action) -> bool:
+    hidden = isinstance(action, (argparse._SubParsersAction, argparse._HelpAction)) or action.help == argparse.SUPPRESS  # noqa: SLF001
+    return not hidden and COMMON.isdisjoint(action.option_strings)
+
+
+def _row(action: argparse.Action) -> str:
+    value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+    shown = " / ".join(f"`{option}{value}`" for option in action.option_strings) or f"`{action.metavar or action.dest}`"
+    choices = f" One of {', '.join(map(str, action.choices))}." if action.choices else ""
+    return f"| {shown} | {(action.help or '').replace('|', '/')}{choices} |"
