@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import email
+from contextlib import contextmanager
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from typing import Any, Iterator
 
 import pytest
 
-from tests.support.environments import PSYCOPG2, current, environment_with
-from tests.support.postgres import connect
+from tests.support import mariadb, postgres
+from tests.support.environments import PSYCOPG2, PYMYSQL, current, environment_with
 from tests.support.projects import Project
 from tests.support.smtpserver import Received, SmtpServer
 
@@ -44,7 +46,7 @@ send_mail(sys.argv[1], "Hello", "shop@example.com", ["you@example.org"])
 @pytest.fixture(scope="module")
 def release() -> str:
     """An interpreter with django-email-relay 0.6.0."""
-    return environment_with(current(), "django-email-relay==0.6.0", "Django>=4.2,<5", PSYCOPG2)
+    return environment_with(current(), "django-email-relay==0.6.0", "Django>=4.2,<5", PSYCOPG2, PYMYSQL)
 
 
 class Site:
@@ -61,26 +63,28 @@ class Site:
         self.relay = Project(directory, {"default": url}, name="relay", **way_out)
 
     def rows(self, columns: str) -> list:
-        connection = connect(self.url)
-        try:
-            cursor = connection.cursor()
+        with self.cursor() as cursor:
             cursor.execute(f"SELECT {columns} FROM email_relay_message ORDER BY id")
-            return cursor.fetchall()
-        finally:
-            connection.close()
+            return [tuple(row) for row in cursor.fetchall()]
 
-    def execute(self, sql: str) -> None:
-        connection = connect(self.url)
+    def update(self, row: int, assignments: str) -> None:
+        with self.cursor() as cursor:
+            cursor.execute(f"UPDATE email_relay_message SET {assignments} WHERE id = {row}")
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        connection = (mariadb if self.url.startswith("mysql:") else postgres).connect(self.url)
         try:
-            connection.cursor().execute(sql)
+            yield connection.cursor()
         finally:
             connection.close()
 
 
-@pytest.fixture
-def site(tmp_path: Path, postgresql_database: str, release: str, smtp_server: SmtpServer) -> Site:
+@pytest.fixture(params=["postgresql", "mariadb"])
+def site(request: pytest.FixtureRequest, tmp_path: Path, release: str, smtp_server: SmtpServer) -> Site:
     """A site on 0.6.0."""
-    site = Site(tmp_path, postgresql_database, release, smtp_server)
+    url = request.getfixturevalue(request.param + "_database")
+    site = Site(tmp_path, url, release, smtp_server)
     site.old_relay.manage("migrate", "--verbosity", "0")
     return site
 
@@ -104,9 +108,9 @@ def test_p9_what_0_6_0_had_settled_stays_settled(site: Site, smtp_server: SmtpSe
     """P9: sent, deferred and failed rows keep their state through `migrate`; only the deferred one goes out."""
     for subject in ("sent", "deferred", "failed"):
         site.old_client.script(SEND_ONE, subject)
-    site.execute("UPDATE email_relay_message SET status = 4, sent_at = NULL WHERE data->>'subject' = 'sent'")
-    site.execute("UPDATE email_relay_message SET status = 2, retry_count = 2 WHERE data->>'subject' = 'deferred'")
-    site.execute("UPDATE email_relay_message SET status = 3, log = 'why' WHERE data->>'subject' = 'failed'")
+    site.update(1, "status = 4, sent_at = NULL")
+    site.update(2, "status = 2, retry_count = 2")
+    site.update(3, "status = 3, log = 'why'")
 
     site.relay.manage("migrate", "--verbosity", "0")
     assert site.rows("status, sent_at = updated_at, log") == [(4, True, ""), (2, None, ""), (3, None, "why")]

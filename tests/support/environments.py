@@ -25,6 +25,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emai
 INSTALL_SECONDS = 600
 COMPLETE = "complete"
 PSYCOPG2 = "psycopg2-binary>=2.9,<3"
+PYMYSQL = "PyMySQL>=1.1,<2"
 
 
 def interpreter(version: str) -> str:

@@ -28,6 +28,12 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
 }
 """
+MYSQL_DRIVER = """\
+import pymysql
+pymysql.version_info = (2, 2, 7, "final", 0)
+pymysql.__version__ = "2.2.7"
+pymysql.install_as_MySQLdb()
+"""
 STANDARD_APPS = ("django.contrib.contenttypes", "django.contrib.auth", "email_relay")
 
 
@@ -55,7 +61,8 @@ class Project:
         self.logs = itertools.count(1)
         more = "\n".join(f"{key} = {value!r}" for key, value in settings.items())
         entries = {alias: database(url) for alias, url in databases.items()}
-        text = SETTINGS.format(apps=list(apps), databases=entries, more=LOG_TO_STDERR + more)
+        driver = MYSQL_DRIVER if any(url.startswith("mysql:") for url in databases.values()) else ""
+        text = driver + SETTINGS.format(apps=list(apps), databases=entries, more=LOG_TO_STDERR + more)
         for module, source in {f"{name}_settings": text, **(modules or {})}.items():
             path = self.directory / (module.replace(".", "/") + ".py")
             path.parent.mkdir(parents=True, exist_ok=True)
