@@ -18,7 +18,7 @@ from kombu.utils.json import dumps
 
 
 class Channel(StockChannel):
-    def _put(self, queue: str, message: Any, **_: Any) -> None:
+    def _put(self, queue: str, message: Any, **_: Any) -> None:  # type: ignore[override]
         name = f"{time.time_ns()}_{uuid.uuid4().hex}.{queue}.msg"
         folder = Path(self.data_folder_out)
         part = folder / f"{name}.part"
