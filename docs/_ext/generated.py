@@ -33,6 +33,7 @@ def generators() -> dict[str, Callable[[], str]]:
     import commands_page
     import promises_page
     import schema_page
+    import service_page
     import settings_page
 
     return {
@@ -41,6 +42,8 @@ def generators() -> dict[str, Callable[[], str]]:
         "promises": promises_page.markdown,
         "checks": checks_page.markdown,
         "commands": commands_page.markdown,
+        "usage": service_page.usage,
+        "metrics": service_page.metrics,
     }
 
 
