@@ -31,6 +31,7 @@ def set_up_django() -> None:
 def generators() -> dict[str, Callable[[], str]]:
     import checks_page
     import commands_page
+    import measurements_page
     import promises_page
     import schema_page
     import service_page
@@ -42,6 +43,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "promises": promises_page.markdown,
         "checks": checks_page.markdown,
         "commands": commands_page.markdown,
+        "measurements": measurements_page.markdown,
         "usage": service_page.usage,
         "metrics": service_page.metrics,
     }
