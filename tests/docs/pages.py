@@ -15,6 +15,8 @@ FENCE = re.compile(
 
 sys.path.insert(0, str(DOCS / "_ext"))
 
+INLINE = re.compile(r"(?<!`)`(?P<command>(?:email-relay|celery -A relay_worker|python manage\.py|make) [^`\n…]+)`(?!`)")
+
 
 @dataclass(frozen=True)
 class Block:
@@ -46,8 +48,12 @@ def blocks(language: str) -> list[Block]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Page and command of every line that begins with ``$``; a backslash at the end joins lines."""
-    found = []
+    """Page and command of every line that begins with ``$`` (a backslash at the end joins lines), and of those in prose."""
+    found = [
+        (str(page.relative_to(ROOT)), match["command"])
+        for page in pages()
+        for match in INLINE.finditer(page.read_text(encoding="utf-8"))
+    ]
     for block in blocks("console"):
         joined = block.body.replace("\\\n", " ")
         found += [(block.name, line[2:].strip()) for line in joined.splitlines() if line.startswith("$ ")]
