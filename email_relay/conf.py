@@ -248,12 +248,12 @@ class RelaySettings:
         "plain",
         _one_of("plain", "healthchecks.io"),
         side="relay",
-        meaning="With healthchecks.io: /start, /fail, rid and a summary as body.",
+        meaning="With healthchecks.io: /fail, and a summary as body.",
     )
 
     # safety and console
     SOURCE_POLICIES: Dict[str, Any] = setting(
-        {}, _source_policies, side="relay", meaning="Limits per source: senders, recipient domains, size, rate."
+        {}, _source_policies, side="relay", meaning="Limits per source: senders, recipient domains, recipients, size."
     )
     SUPPRESS_UNKNOWN_USERS: bool = setting(
         False, _flag, side="relay", meaning="Put addresses on the suppression list when the server knows no such user."
