@@ -81,7 +81,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 DJANGO_EMAIL_RELAY: dict[str, Any] = {"DATABASE_ALIAS": "default"}
 
-CELERY_BROKER_URL = config.value(_environ, "CELERY_BROKER_URL") or "filesystem://localhost"
+CELERY_BROKER_URL = config.value(_environ, "CELERY_BROKER_URL") or "filesystem://"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 if CELERY_BROKER_URL.startswith("filesystem://"):
@@ -128,5 +128,9 @@ LOGGING: dict[str, Any] = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "kombu", "amqp")},
+    "loggers": {
+        # the filesystem broker has no host to name
+        "kombu.connection": {"level": "ERROR"},
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "amqp")},
+    },
 }
