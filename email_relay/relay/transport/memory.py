@@ -17,7 +17,8 @@ Script = Callable[[Parcel, str], Answer]
 class MemoryTransport:
     """``script(parcel, recipient)`` gives that recipient's reply, None for 250, or an error to raise before the parcel is
     begun. ``down`` makes every connect fail with `ServerUnavailable`; ``session_limit`` ends a session after so many
-    messages; while ``gate`` is given and not set, deliveries wait for it. ``delivered`` keeps every `Delivery`."""
+    messages; while ``gate`` is given and not set, deliveries wait for it. ``delivered`` keeps every `Delivery`.
+    """
 
     def __init__(
         self,

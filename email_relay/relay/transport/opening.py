@@ -78,8 +78,8 @@ class Opening(smtplib.SMTP):
             self.wire = Wire(self.sock)
         return self.wire
 
-    def starttls(self, **arguments: object) -> tuple[int, bytes]:
-        """As ``smtplib`` does, but plaintext that came with the 220 is an attack and ends it (CVE-2011-0411)."""
+    def begin_tls(self) -> None:
+        """STARTTLS as ``smtplib`` does it, but plaintext that came with the 220 is an attack and ends it (CVE-2011-0411)."""
         self.ehlo_or_helo_if_needed()
         if not self.has_extn("starttls"):
             raise smtplib.SMTPNotSupportedError("the server does not offer STARTTLS")
@@ -94,7 +94,6 @@ class Opening(smtplib.SMTP):
         self.helo_resp = self.ehlo_resp = None
         self.esmtp_features = {}
         self.does_esmtp = False
-        return code, text
 
     def proceed(self) -> Features:
         """Go all the way, from the socket to the last answer before MAIL."""
@@ -104,7 +103,7 @@ class Opening(smtplib.SMTP):
             raise smtplib.SMTPConnectError(code, text)
         self.ehlo_or_helo_if_needed()
         if config.use_tls or (config.tls_opportunistic and not config.use_ssl and self.has_extn("starttls")):
-            self.starttls()
+            self.begin_tls()
             self.ehlo_or_helo_if_needed()
         if config.username and config.password:
             self._log_in()

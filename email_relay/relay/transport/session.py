@@ -39,7 +39,8 @@ class Pipelining:
 class SmtpSession:
     """Owns a wire. Used by one thread at a time; the iterator given to ``deliver`` should not block, since the content of one
     message leaves together with the envelope of the next. Closing ``deliver`` early drops the link: what has no `Delivery`
-    by then was not delivered."""
+    by then was not delivered.
+    """
 
     def __init__(
         self,
@@ -138,17 +139,20 @@ class SmtpSession:
             reply = parse(self._wire.read(self._config.data_timeout))
         except (LinkLost, MalformedReply) as error:
             current.lose(str(error))
-            return self._strand(str(error), following)
+            self._strand(str(error), following)
+            return None
         current.finish(reply)
         self._messages += 1
         self._fresh = False
         self._midway = following is not None and following.chained
         if reply.code == CLOSING:
-            return self._strand(str(reply), following)
+            self._strand(str(reply), following)
+            return None
         if 300 <= reply.code < 400:  # noqa: PLR2004 - class 3 asks for more where nothing more is due
             self._distrust(current)
             current.lose("the server's replies are out of step")
-            return self._strand("replies out of step", following)
+            self._strand("replies out of step", following)
+            return None
         if following is None:
             self._after_last(current)
         return following

@@ -144,10 +144,7 @@ class Transaction:
         """What to say next, and the slots of the answers."""
         start, commands = self._at, self._commands
         self._at = start + (GROUP if self.pipelined else 1)
-        if self._at >= len(commands) and not start:
-            group = commands
-        else:
-            group = commands[start : self._at]
+        group = commands[start : self._at]
         return b"".join([command for command, _ in group]), [slot for _, slot in group]
 
     def hear(self, slot: int, raw: bytes) -> None:

@@ -70,9 +70,10 @@ def test_login():
 @pytest.mark.parametrize("answer", [None, "535 5.7.8 no", "454 4.7.0 later"])
 def test_p6_p13_a_refused_login_is_the_servers_trouble_and_tells_no_secret(answer):
     script = Script(on_auth=lambda _: answer)
-    with SmtpServer(credentials={"relay": "other"}, script=script) as server:
-        with pytest.raises(ServerUnavailable) as caught:
-            smtp(server, username="relay", password=SECRET).connect()
+    with SmtpServer(credentials={"relay": "other"}, script=script) as server, pytest.raises(
+        ServerUnavailable
+    ) as caught:
+        smtp(server, username="relay", password=SECRET).connect()
     assert SECRET not in str(caught.value)
     assert caught.value.code in {535, 454}
 

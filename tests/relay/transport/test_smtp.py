@@ -97,7 +97,17 @@ def test_p3_a_local_part_the_server_cannot_take_is_refused_alone():
     assert batch.codes(2) == [250]
 
 
-EVIL = ["a@b.c>\r\nDATA", "a@b.c\nRSET", "a\0@b.c", "a b@c.d", "<a@b.c>", "a@b.c> SIZE=1", "a@b\r", "a@b\u2028c", "x" * 600]
+EVIL = [
+    "a@b.c>\r\nDATA",
+    "a@b.c\nRSET",
+    "a\0@b.c",
+    "a b@c.d",
+    "<a@b.c>",
+    "a@b.c> SIZE=1",
+    "a@b\r",
+    "a@b\u2028c",
+    "x" * 600,
+]
 
 
 @pytest.mark.parametrize("address", EVIL)
