@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -57,24 +58,37 @@ def _manage(arguments: list[str]) -> int:
 
 
 def _migrate(rest: list[str]) -> int:
+    """Migrate under a lock of the database; ``--wait SECONDS`` waits for one that is still starting."""
     import django
 
-    _manage(["migrate", *rest])
     django.setup()
     from relay_worker.administrator import ensure_administrator
+    from relay_worker.migrating import alone, wait_for_database
+
+    options = argparse.ArgumentParser(prog="email-relay migrate", add_help=False)
+    options.add_argument("--wait", type=float, default=0)
+    given, rest = options.parse_known_args(rest)
+    wait_for_database(given.wait)
+    with alone():
+        _manage(["migrate", *rest])
 
     if ensure_administrator():
         print("The first user of the admin was made.")
     return 0
 
 
-def _check(rest: list[str]) -> int:  # noqa: ARG001 - no options yet
+def _check(rest: list[str]) -> int:
     import django
 
     django.setup()
     from relay_worker import checkup
 
-    findings = [check() for check in checkup.ALL]
+    options = argparse.ArgumentParser(prog="email-relay check")
+    options.add_argument(
+        "--only", nargs="+", choices=[check.__name__ for check in checkup.ALL], help="these checks alone"
+    )
+    wanted = options.parse_args(rest).only
+    findings = [check() for check in checkup.ALL if not wanted or check.__name__ in wanted]
     for finding in findings:
         print(f"{'ok  ' if finding.good else 'FAIL'} {finding.name:<12} {finding.detail}")
     return 0 if all(finding.good for finding in findings) else 1

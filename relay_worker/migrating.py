@@ -1,0 +1,50 @@
+"""Migrating when several containers start at once, or before the database does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from email_relay.db import relay_alias
+from email_relay.exceptions import ConfigurationError
+
+LOCK = 4_203_771_301
+"""Any number nobody else uses for an advisory lock in this database."""
+PAUSE_SECONDS = 1.0
+
+
+def wait_for_database(seconds: float) -> None:
+    """Try until it answers. Raises `ConfigurationError` when the time is over."""
+    connection = connections[relay_alias()]
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.ensure_connection()
+        except (DatabaseError, InterfaceError) as error:
+            if time.monotonic() >= deadline:
+                raise ConfigurationError(
+                    f"The relay database cannot be reached ({type(error).__name__}): check DATABASE_URL, and that it runs."
+                ) from error
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process migrates, the others wait and find it done. SQLite locks its file by itself."""
+    connection = connections[relay_alias()]
+    take, give = {
+        "postgresql": ("SELECT pg_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)"),
+        "mysql": ("SELECT GET_LOCK(CONCAT('email_relay', %s), 300)", "SELECT RELEASE_LOCK(CONCAT('email_relay', %s))"),
+    }.get(connection.vendor, ("SELECT %s", "SELECT %s"))
+    with connection.cursor() as cursor:
+        cursor.execute(take, [LOCK])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(give, [LOCK])
