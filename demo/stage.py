@@ -88,4 +88,4 @@ def stage(directory: Path) -> Iterator[Stage]:
 
 def clean_up_on_sigterm() -> None:
     """Let a SIGTERM unwind the contexts, as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))

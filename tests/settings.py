@@ -58,7 +58,7 @@ NAME = f"email_relay_{os.getpid()}"
 
 def database() -> dict:
     if VENDOR == "sqlite":
-        file = os.path.join(tempfile.gettempdir(), NAME + ".sqlite3")  # in memory, threads would share one connection
+        file = tempfile.gettempdir() + f"/{NAME}.sqlite3"  # in memory, threads would share one connection
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": file,

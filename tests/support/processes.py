@@ -54,7 +54,7 @@ class Process:
             )
         return self
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Process:  # noqa: PYI034 - Self is not in 3.8
         return self.start()
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 from dataclasses import asdict
 from pathlib import Path
@@ -36,7 +35,7 @@ class Spool:
             yield Received(content=path.with_suffix(".eml").read_bytes(), **envelope)
 
     def __len__(self) -> int:
-        return sum(1 for name in os.listdir(self.directory) if name.endswith(".json"))
+        return sum(1 for _ in self.directory.glob("*.json"))
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -51,8 +51,8 @@ class Authority:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
-        now = datetime.datetime.now(datetime.timezone.utc)
-        day = datetime.timedelta(days=1)
+        now = dt.datetime.now(dt.timezone.utc)
+        day = dt.timedelta(days=1)
         builder = (
             x509.CertificateBuilder()
             .subject_name(common_name(subject))

@@ -20,7 +20,7 @@ EVENT = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:2030
 class Command(BaseCommand):
     help = "Sends the mail of a day."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         get_connection().send_messages([reminder(patient) for patient in PATIENTS if patient.isascii()])
         reminder("佐藤さん <sato@example.jp>").send()
         urgent().send()

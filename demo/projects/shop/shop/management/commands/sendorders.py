@@ -18,7 +18,7 @@ CUSTOMERS = ["ada@example.com", "grace@example.com", "Zoë <zoe@example.com>"]
 class Command(BaseCommand):
     help = "Sends the mail of a day."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         for number, customer in enumerate(CUSTOMERS, 1):
             send_mail(f"Your order no. {number}", "Thank you!\n\n.\nThe shop\n", None, [customer])
             invoice(number, customer).send()
