@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from email.generator import BytesGenerator
+from email.message import Message as StandardMessage
+from email.policy import SMTP
+from io import BytesIO
+from smtplib import quoteaddr
 from typing import Any
 
 import django
 from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend
 from django.db import models
 
 HAS_MAILERS = django.VERSION >= (6, 1)
+HAS_MODERN_MAIL = django.VERSION >= (6, 0)
+
+if not HAS_MODERN_MAIL:
+    from django.core.mail.message import MIMEMixin, sanitize_address
+
+_NO_BACKEND: Any = None  # `prep_address` is a method that never looks at its backend
 
 
 def check_constraint(*, name: str, condition: models.Q) -> models.CheckConstraint:
@@ -23,3 +36,31 @@ def mailers_setting() -> dict[str, dict[str, Any]]:
     if not HAS_MAILERS or not settings.is_overridden("MAILERS"):
         return {}
     return dict(settings.MAILERS)
+
+
+def render(message: EmailMessage) -> StandardMessage:
+    """What Django's SMTP backend of this Django would send, as an object of the standard library."""
+    if HAS_MODERN_MAIL:
+        return message.message(policy=SMTP)
+    return message.message()
+
+
+def flatten(message: StandardMessage) -> bytes:
+    """The bytes Django's SMTP backend would hand to smtplib: CRLF, lines that begin with ``From`` left alone."""
+    if HAS_MODERN_MAIL:
+        return message.as_bytes()
+    if isinstance(message, MIMEMixin):
+        return message.as_bytes(linesep="\r\n")
+    target = BytesIO()
+    policy = message.policy.clone(linesep="\r\n")
+    BytesGenerator(target, mangle_from_=False, policy=policy).flatten(message)
+    return target.getvalue()
+
+
+def envelope_address(address: Any, encoding: str) -> str:
+    """The address as it follows ``MAIL FROM:<`` or ``RCPT TO:<``. Raises ValueError, as Django's SMTP backend does."""
+    if HAS_MODERN_MAIL:
+        prepared = EmailBackend.prep_address(_NO_BACKEND, address)
+    else:
+        prepared = sanitize_address(address, encoding)
+    return quoteaddr(prepared)[1:-1]

@@ -7,9 +7,21 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 from django.dispatch import Signal
+
+logger = logging.getLogger(__name__)
 
 message_queued = Signal()
 message_sent = Signal()
 message_deferred = Signal()
 message_failed = Signal()
+
+
+def announce(signal: Signal, sender: Any, **facts: Any) -> None:
+    """Tell everybody who listens; who fails is logged and stops nothing."""
+    for receiver, result in signal.send_robust(sender=sender, **facts):
+        if isinstance(result, Exception):
+            logger.error("%r failed on a signal: %s", receiver, type(result).__name__)

@@ -11,7 +11,6 @@ from django.db import migrations, models
 from email_relay.compat import check_constraint
 from email_relay.conf import source_name
 
-
 SENT = 4
 
 

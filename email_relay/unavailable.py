@@ -1,0 +1,65 @@
+"""Database errors of the queue, told apart: trouble that passes or that an operator mends, and everything else."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Iterator
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from email_relay.exceptions import ConfigurationError, QueueUnavailable
+
+PRINTED = 200
+
+NOT_MIGRATED = frozenset({"42P01", "42703", "3F000", "1146", "1054"})  # no such table, column, schema
+READ_ONLY = frozenset({"25006", "1290", "1792", "1836"})
+
+
+def check_alias(alias: str) -> None:
+    """Raises `ConfigurationError` if DATABASES lacks the alias."""
+    if alias not in connections.databases:
+        raise ConfigurationError(
+            f"DATABASES has no {alias!r}. Add the relay database under this alias, or set DATABASE_ALIAS in "
+            "DJANGO_EMAIL_RELAY."
+        )
+
+
+@contextmanager
+def explained(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Turn what keeps the database from taking mail now into `QueueUnavailable`; let other errors pass."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        advice = _advice(error)
+        if advice is None:
+            raise
+        _drop_if_dead(connection)
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise QueueUnavailable(
+            f"The relay database {connection.alias!r} cannot take mail now: {lines[0][:PRINTED]}. {advice}"
+        ) from error
+
+
+def _advice(error: Exception) -> str | None:
+    code, text = _code(error), str(error).lower()
+    if code in NOT_MIGRATED or "no such table" in text or "has no column named" in text:
+        return "Its tables are missing or old: run `migrate` for the app email_relay on this database."
+    if code in READ_ONLY or "readonly database" in text:
+        return "It is read-only: point the alias at the primary server, or at a file that may be written."
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return "See that it runs, can be reached, and lets this project's user in."
+    return None
+
+
+def _code(error: Exception) -> str:
+    """SQLSTATE of PostgreSQL, or the error number of MySQL."""
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return str(state or (error.args[0] if error.args else ""))
+
+
+def _drop_if_dead(connection: BaseDatabaseWrapper) -> None:
+    """Outside of a request nobody closes a dead connection; the next message is to find a new one."""
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
