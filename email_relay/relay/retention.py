@@ -62,6 +62,8 @@ def _delete(alias: str, old: QuerySet[Message]) -> int:
     for _ in range(MOST_BATCHES):
         with transaction.atomic(using=alias):
             ids = list(old.order_by().values_list("id", flat=True)[:BATCH])
+            if not ids:
+                break
             Attempt.objects.using(alias).filter(message_id__in=ids).delete()
             deleted += old.filter(id__in=ids)._raw_delete(alias)  # noqa: SLF001 - no cascade to collect
         if len(ids) < BATCH:
