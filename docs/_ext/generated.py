@@ -36,6 +36,7 @@ def generators() -> dict[str, Callable[[], str]]:
     import schema_page
     import service_page
     import settings_page
+    import versions_page
 
     return {
         "settings": settings_page.markdown,
@@ -44,6 +45,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "checks": checks_page.markdown,
         "commands": commands_page.markdown,
         "measurements": measurements_page.markdown,
+        "versions": versions_page.markdown,
         "usage": service_page.usage,
         "metrics": service_page.metrics,
     }
