@@ -7,7 +7,6 @@ was only sent ahead and then lost its link is untouched; what was begun and lost
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Callable, Iterable, Iterator, List, Optional
 
 from email_relay.exceptions import ServerUnavailable, SessionEnded, TransportError
@@ -16,6 +15,7 @@ from email_relay.relay.transport.base import Delivery, Parcel
 from email_relay.relay.transport.config import SmtpConfig
 from email_relay.relay.transport.content import framed
 from email_relay.relay.transport.opening import COMPLETED, Features
+from email_relay.relay.transport.pipelining import Pipelining
 from email_relay.relay.transport.transaction import CLOSING, Closing, NotAllowedIn, OutOfStep, Transaction
 from email_relay.relay.transport.wire import LinkLost, Wire
 
@@ -26,14 +26,6 @@ IDLE_SECONDS = 1.5
 GOODBYE_SECONDS = 1.0
 JOIN_BELOW = 64 * 1024
 """Bytes; larger contents are not copied to be sent together with what follows."""
-
-
-@dataclass
-class Pipelining:
-    """What this process knows of a server's PIPELINING; shared by its sessions."""
-
-    proven: bool = False
-    broken: bool = False
 
 
 class SmtpSession:
@@ -273,9 +265,8 @@ class SmtpSession:
     # what may go wrong in an envelope
 
     def _distrust(self, current: Transaction) -> None:
-        if current.pipelined and not self._pipelining.broken:
-            self._pipelining.broken = True
-            logger.warning("server=%s breaks on PIPELINING: going on without", self._config.server)
+        if current.pipelined:
+            self._pipelining.distrust(self._config.server)
 
     def _out_of_step(self, current: Transaction) -> None:
         """No content was sent, so nothing was delivered: with PIPELINING the plain dialogue gets its chance first."""

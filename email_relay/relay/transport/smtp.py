@@ -7,7 +7,8 @@ from typing import Callable
 
 from email_relay.relay.transport.config import SmtpConfig
 from email_relay.relay.transport.opening import open_link
-from email_relay.relay.transport.session import Pipelining, SmtpSession
+from email_relay.relay.transport.pipelining import Pipelining
+from email_relay.relay.transport.session import SmtpSession
 
 
 class SmtpTransport:
