@@ -109,6 +109,7 @@ def test_p2_the_link_lost_at_the_final_reply_defers_that_one_and_leaves_the_next
     assert (batch.codes(1), batch.codes(2)) == ([250], [NO_REPLY])
     assert 3 not in batch.deliveries
     assert isinstance(batch.ended, SessionEnded)
+    assert batch.untouched == ([3] if "PIPELINING" in server.extensions else [])
     assert server.count == 1 + keep
 
 
@@ -301,6 +302,12 @@ def one_reply_too_many(sock, lines, _):
     list(lines)
 
 
+def one_reply_too_many_at_the_end(sock, lines, _):
+    [next(lines) for _ in range(3)]
+    sock.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n250 taken, of course\r\n")
+    list(lines)
+
+
 def forgets_its_input(sock, lines, _):
     [next(lines) for _ in range(3)]
     sock.sendall(b"250 ok\r\n")
@@ -331,6 +338,7 @@ def forgets_what_is_behind_the_dot(sock, lines, kept):
     [
         one_reply_too_few,
         one_reply_too_many,
+        one_reply_too_many_at_the_end,
         forgets_its_input,
         hangs_up_on_it,
         loses_its_state,
