@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from typing import Any
 
@@ -13,7 +14,7 @@ LOCAL = "mysql://root@127.0.0.1:3306/mysql"
 
 
 class NoServer(Exception):
-    """There is no MariaDB."""
+    """There is no MariaDB, or no driver for it."""
 
 
 def install_driver() -> None:
@@ -26,6 +27,8 @@ def install_driver() -> None:
 
 
 def server_url() -> str:
+    if importlib.util.find_spec("pymysql") is None:
+        raise NoServer("PyMySQL is not installed")
     url = os.environ.get(VARIABLE)
     if url:
         return url

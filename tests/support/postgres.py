@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import getpass
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ OPTIONS = "-c fsync=off -c full_page_writes=off -c max_connections=200"
 
 
 class NoServer(Exception):
-    """There is no PostgreSQL, and none could be started."""
+    """There is no PostgreSQL and none could be started, or there is no driver for it."""
 
 
 def connect(url: str) -> Any:
@@ -40,6 +41,8 @@ def connect(url: str) -> Any:
 
 def server_url() -> str:
     """URL of a server on which databases may be created; raises NoServer."""
+    if not any(map(importlib.util.find_spec, ("psycopg", "psycopg2"))):
+        raise NoServer("neither psycopg nor psycopg2 is installed")
     url = os.environ.get(VARIABLE) or local_url() or Wheel().start()
     os.environ[VARIABLE] = url
     return url
