@@ -7,6 +7,7 @@ import pytest
 from email_relay.exceptions import ServerUnavailable, SessionEnded
 from tests.relay.transport.sending import CONTENT, deliver, deliver_all, parcel, smtp, still
 from tests.support.smtpserver import Close, Script, SmtpServer
+from tests.support.waiting import wait_until
 
 PLAIN = ("8BITMIME", "SMTPUTF8")
 
@@ -180,6 +181,8 @@ def test_p1_deliver_left_early_drops_the_link_and_delivers_no_more(server):
     results = session.deliver(parcel(i) for i in range(1, 9))
     next(results)
     results.close()
+    if "PIPELINING" in server.extensions:
+        wait_until(lambda: server.open_sessions == 0, 60, "the end of the link")
     session.close()
     assert server.wait_for(1)[0].rcpt_to == ("to1@example.com",)
     fresh = smtp(server).connect()
