@@ -47,7 +47,7 @@ class Contestant:
 
     @property
     def ours(self) -> bool:
-        return self.environment not in environments.REQUIREMENTS
+        return self.environment == "ours"
 
     def python(self) -> str:
         return environments.python(self.environment)

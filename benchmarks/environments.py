@@ -11,6 +11,7 @@ from pathlib import Path
 HOME = Path(os.environ.get("EMAIL_RELAY_BENCH_HOME", Path(tempfile.gettempdir()) / "email-relay-bench"))
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = {
+    "ours": ["-e", f"{ROOT}[worker]"],
     "relay-0.6.0": ["Django==5.2.*", "psycopg2-binary", "django-email-relay==0.6.0"],
     "post-office": ["Django==5.2.*", "psycopg2-binary", "django-post-office==3.12.0"],
     "celery-email": ["Django==5.2.*", "psycopg2-binary", "django-celery-email==3.0.0", "celery==5.7.*", "redis"],
@@ -18,9 +19,7 @@ REQUIREMENTS = {
 
 
 def python(name: str) -> str:
-    """The interpreter of a contestant; ours is the one that runs this."""
-    if name not in REQUIREMENTS:
-        return sys.executable
+    """The interpreter of a contestant, as its users would install it."""
     folder = HOME / f"venv-{name}"
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
