@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from django.conf import settings
 from django.utils.module_loading import import_string
 
 from email_relay.compat import mailers_setting
 from email_relay.conf import relay_settings
 from email_relay.exceptions import ConfigurationError
 from email_relay.relay.transport.base import Transport
-from email_relay.relay.transport.config import smtp_config
+from email_relay.relay.transport.config import email_setting, smtp_config
 from email_relay.relay.transport.django import DjangoTransport, queues
 from email_relay.relay.transport.smtp import SmtpTransport
 
@@ -33,9 +32,10 @@ def transport() -> Transport:
         return _by_path(relay.RELAY_EMAIL_BACKEND)
     if mailers_setting():
         return _by_mailer("default", hint=" Name the relay's way out in RELAY_MAILER.")
-    if queues(_backend(settings.EMAIL_BACKEND)):
+    path = email_setting("EMAIL_BACKEND")
+    if queues(_backend(path)):
         return SmtpTransport(smtp_config())
-    return _by_path(settings.EMAIL_BACKEND)
+    return _by_path(path)
 
 
 def _by_mailer(alias: str, hint: str = "") -> Transport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional
 
@@ -97,9 +98,19 @@ def smtp_config(options: Optional[Mapping[str, Any]] = None) -> SmtpConfig:
     )
 
 
+def email_setting(name: str) -> Any:
+    """One of Django's ``EMAIL_*`` settings; AttributeError beside MAILERS.
+
+    Django 6.1 warns of each use of them: of the project's own, where it sets them, and that is enough.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(settings, name)
+
+
 def _from_settings() -> dict[str, Any]:
     try:
-        return {key: getattr(settings, name) for key, name in _OPTIONS.items()}
+        return {key: email_setting(name) for key, name in _OPTIONS.items()}
     except AttributeError as error:
         raise ConfigurationError(
             "The EMAIL_* settings cannot be read beside MAILERS: name the relay's mailer in RELAY_MAILER."
