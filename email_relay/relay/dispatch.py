@@ -51,6 +51,10 @@ class Unreachable:
 Report = Union[Delivery, Returned, Unreachable]
 
 
+class UnfinishedDelivery(RuntimeError):
+    """A way out ended without a word about some of its parcels."""
+
+
 def sessions_wanted(seconds: float, most: int) -> int:
     """How many sessions keep a process busy when one transaction takes ``seconds``."""
     return max(1, min(most, math.ceil(seconds / QUICK_SECONDS)))
@@ -76,6 +80,16 @@ class Dispatcher:
     def sessions(self) -> int:
         with self._lock:
             return sum(courier.connected for courier in self._couriers)
+
+    def connect(self) -> Session:
+        """A new session. Raises `ServerUnavailable` for whatever keeps the way out from opening one."""
+        try:
+            return self.transport.connect()
+        except ServerUnavailable:
+            raise
+        except Exception as error:
+            logger.exception("cannot open a session with %s", self.transport.server)
+            raise ServerUnavailable(f"{self.transport.server}: {type(error).__name__}") from error
 
     def submit(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -167,12 +181,12 @@ class Courier(threading.Thread):
 
     def _work(self, job: Job) -> bool:
         """Deliver this job and what else is in the inbox. False: this courier is done."""
-        try:
-            if self.session is None:
-                self.session = self.dispatcher.transport.connect()
-            return self._deliver(job)
-        except ServerUnavailable as error:
-            return self._unreachable(error, job)
+        if self.session is None:
+            try:
+                self.session = self.dispatcher.connect()
+            except ServerUnavailable as error:
+                return self._unreachable(error, [job])
+        return self._deliver(job)
 
     def _deliver(self, job: Job) -> bool:
         assert self.session is not None
@@ -180,17 +194,22 @@ class Courier(threading.Thread):
             for delivery in self.session.deliver(self._on_hand(job)):
                 self.taken.pop(delivery.parcel.key, None)
                 self.dispatcher.reports.put(delivery)
+            self._all_answered()
         except SessionEnded as ended:
             self._hang_up()
             logger.debug("session with %s ended: %s", self.dispatcher.transport.server, ended.reason)
             self._again(self._untouched())
-        except ServerUnavailable:
-            raise
+        except ServerUnavailable as error:
+            return self._unreachable(error, self._untouched())
         except Exception as error:
             logger.exception("delivery broke")
             self._hang_up()
             self._broken(error)
         return True
+
+    def _all_answered(self) -> None:
+        if self.taken:
+            raise UnfinishedDelivery(f"{len(self.taken)} parcels without a result")
 
     def _on_hand(self, first: Job) -> Iterator[Parcel]:
         """This job, then whatever is waiting now; it never blocks, so results are not held up."""
@@ -216,9 +235,8 @@ class Courier(threading.Thread):
         for job in jobs:
             self.dispatcher.inbox.put(job)
 
-    def _unreachable(self, error: ServerUnavailable, job: Job) -> bool:
+    def _unreachable(self, error: ServerUnavailable, jobs: Sequence[Job]) -> bool:
         self._hang_up()
-        jobs = self._untouched() or [job]
         if self.dispatcher.content_with_others(self):
             self._again(jobs)
         else:
@@ -238,5 +256,10 @@ class Courier(threading.Thread):
 
     def _hang_up(self) -> None:
         session, self.session = self.session, None
-        if session is not None:
+        if session is None:
+            return
+        try:
             session.close()
+        except Exception:
+            # the parcels of this courier must still go back
+            logger.exception("closing a session with %s failed", self.dispatcher.transport.server)
