@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import chain, zip_longest
-from typing import Any, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, List, Sequence, Set, Tuple
 
 from django.db import connections, transaction
 from django.db.models import F, Min, Value
@@ -45,6 +45,7 @@ def execute(
         circuit is not None and circuit.probe_at is not None and circuit.probe_at <= now,
         Suppression.objects.using(alias).exists(),
         suspects,
+        False,  # what lapsed was given back before the messages were chosen
     )
     return [(*beside, *row) for row in taken] or [(*beside, None)]
 
@@ -108,8 +109,9 @@ def _taken(alias: str, ids: List[int], token: str) -> List[Tuple[Any, ...]]:
     return [row if row[-2] is None else (*row[:-1], None) for row in ordered]
 
 
-def extend(alias: str, tokens: List[str], seconds: float) -> None:
+def extend(alias: str, tokens: List[str], seconds: float) -> Set[str]:
+    """Which of the tokens still hold something."""
     with transaction.atomic(using=alias):
-        Message.objects.using(alias).filter(status=Status.SENDING, lease_token__in=tokens).update(
-            lease_until=database_now(alias) + timedelta(seconds=seconds)
-        )
+        held = Message.objects.using(alias).filter(status=Status.SENDING, lease_token__in=tokens)
+        held.update(lease_until=database_now(alias) + timedelta(seconds=seconds))
+        return {str(token) for token in held.order_by().values_list("lease_token", flat=True).distinct()}

@@ -21,6 +21,7 @@ WITH RECURSIVE lapsed AS (
         SELECT id FROM email_relay_message WHERE status = 5 AND lease_until <= statement_timestamp()
         ORDER BY lease_until LIMIT 1000 FOR UPDATE SKIP LOCKED
     )
+    RETURNING 1
 ), server AS MATERIALIZED (
     SELECT opened_at, probe_at FROM email_relay_server WHERE name = %(server)s
 ), sources AS (
@@ -60,7 +61,7 @@ WITH RECURSIVE lapsed AS (
               CASE WHEN m.mime IS NULL THEN m.data END AS data
 )
 SELECT statement_timestamp(), server.opened_at IS NOT NULL, server.probe_at <= statement_timestamp(),
-       EXISTS (SELECT FROM email_relay_suppression), EXISTS (SELECT FROM candidate WHERE suspect),
+       EXISTS (SELECT FROM email_relay_suppression), EXISTS (SELECT FROM candidate WHERE suspect), EXISTS (SELECT FROM lapsed),
        {", ".join(f"taken.{column}" for column in LEASED_COLUMNS)}, taken.data
 FROM (SELECT) AS always LEFT JOIN server ON true LEFT JOIN taken ON true
 ORDER BY taken.place
@@ -69,6 +70,7 @@ ORDER BY taken.place
 EXTEND = """
 UPDATE email_relay_message SET lease_until = statement_timestamp() + make_interval(secs => %s)
 WHERE status = 5 AND lease_token = ANY(%s)
+RETURNING lease_token
 """
 
 
@@ -79,6 +81,8 @@ def execute(alias: str, **parameters: Any) -> Sequence[Sequence[Any]]:
     return rows
 
 
-def extend(alias: str, tokens: list[str], seconds: float) -> None:
+def extend(alias: str, tokens: list[str], seconds: float) -> set[str]:
+    """Which of the tokens still hold something."""
     with connections[alias].cursor() as cursor:
         cursor.execute(EXTEND, [seconds, tokens])
+        return {row[0] for row in cursor.fetchall()}

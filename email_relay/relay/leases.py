@@ -90,6 +90,8 @@ class Claim:
     probe_due: bool = False
     suppressing: bool = False
     suspects: bool = False
+    lapsed: bool = False
+    """Leases lapsed just now: their messages can be had by the next claim."""
 
 
 def claim(alias: str, *, worker: str, server: str, seconds: float, rows: int, size: int, alone: bool = False) -> Claim:
@@ -107,14 +109,15 @@ def claim(alias: str, *, worker: str, server: str, seconds: float, rows: int, si
 
 
 def _read(rows: Sequence[Sequence[Any]], lease: Lease) -> Claim:
-    now, circuit_open, probe_due, suppressing, suspects = rows[0][:5]
+    now, circuit_open, probe_due, suppressing, suspects, lapsed = rows[0][:6]
     return Claim(
         now=as_instant(now),
-        messages=[_leased(row[5:], lease) for row in rows if row[5] is not None],
+        messages=[_leased(row[6:], lease) for row in rows if row[6] is not None],
         circuit_open=bool(circuit_open),
         probe_due=bool(probe_due),
         suppressing=bool(suppressing),
         suspects=bool(suspects),
+        lapsed=bool(lapsed),
     )
 
 
@@ -147,15 +150,18 @@ def _json(value: Any) -> Any:
 
 
 def renew(alias: str, leases: Iterable[Lease]) -> None:
-    """Extend leases by their full length from now, for the messages still held under them."""
-    held = list(leases)
+    """Extend leases by their full length from now, for the messages still held under them.
+
+    A lease that is over stays over, and so does one under which the database knows nothing any more.
+    """
+    held = [lease for lease in leases if not lease.over()]
     if not held:
         return
     started = time.monotonic()
     module = claim_postgresql if connections[alias].vendor == "postgresql" else claim_portable
-    module.extend(alias, [lease.token for lease in held], max(lease.seconds for lease in held))
+    known = module.extend(alias, [lease.token for lease in held], max(lease.seconds for lease in held))
     for lease in held:
-        lease.started = started
+        lease.started = started if lease.token in known else float("-inf")
 
 
 def unclaim(alias: str, messages: Iterable[Leased]) -> int:
