@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Iterable, List, Set, Tuple
 
@@ -13,6 +14,8 @@ from email_relay.relay.leases import Claim, Leased
 from email_relay.relay.outcomes import Verdict, failed
 from email_relay.relay.policy import Policies
 from email_relay.relay.transport.base import Parcel
+
+logger = logging.getLogger("email_relay.relay")
 
 SUPPRESSED = "suppressed: this address is on the relay's suppression list"
 CHUNK = 500
@@ -30,27 +33,36 @@ def sift(alias: str, claim: Claim, policies: Policies) -> Tuple[List[Passage], L
     """Split a claim into what goes out and what is failed here: expired, unreadable, against the policy, suppressed."""
     passages: List[Passage] = []
     verdicts: List[Verdict] = []
-    suppressed = _suppressed(alias, claim.messages) if claim.suppressing else set()
     for message in claim.messages:
-        outcome = _judge(message, claim, policies, suppressed)
+        outcome = _judge(message, claim, policies)
         if isinstance(outcome, Verdict):
             verdicts.append(outcome)
         else:
             passages.append(outcome)
-    return passages, verdicts
+    if not claim.suppressing:
+        return passages, verdicts
+    allowed, stopped = _without_suppressed(alias, passages)
+    return allowed, [*verdicts, *stopped]
 
 
-def _judge(message: Leased, claim: Claim, policies: Policies, suppressed: Set[str]) -> Passage | Verdict:
+def _judge(message: Leased, claim: Claim, policies: Policies) -> Passage | Verdict:
     if message.expires_at is not None and message.expires_at <= claim.now:
         return failed(message, f"Expired at {message.expires_at.isoformat()} before it could be delivered.")
     try:
         message, content = _readable(message)
     except UnreadablePayload as error:
         return failed(message, f"Cannot be read: {error}")
+    except Exception as error:
+        # whatever a row of strangers makes the renderer raise: it fails alone (P5)
+        logger.exception("cannot render id=%s", message.id)
+        return failed(message, f"Cannot be read: {type(error).__name__}")
     complaint = policies.complaint(message, content)
     if complaint:
         return failed(message, complaint)
-    message = _without_suppressed(message, suppressed)
+    return _passage(message, content)
+
+
+def _passage(message: Leased, content: bytes) -> Passage | Verdict:
     if not message.owed:
         return failed(message, "Nobody is left to deliver to: every recipient was refused or is suppressed.")
     return Passage(message, Job(Parcel(message.id, message.sender or "", message.owed, content), message.lease))
@@ -58,14 +70,23 @@ def _judge(message: Leased, claim: Claim, policies: Policies, suppressed: Set[st
 
 def _readable(message: Leased) -> Tuple[Leased, bytes]:
     if message.mime is not None:
-        if not isinstance(message.recipients, list):
+        if not isinstance(message.recipients, list) or not all(isinstance(to, str) for to in message.owed):
             raise UnreadablePayload("the row has no list of recipients")
         return message, message.mime
     sender, recipients, content = content_of(message)
     return replace(message, sender=sender, recipients=list(recipients)), content
 
 
-def _without_suppressed(message: Leased, suppressed: Set[str]) -> Leased:
+def _without_suppressed(alias: str, passages: Iterable[Passage]) -> Tuple[List[Passage], List[Verdict]]:
+    suppressed = _suppressed(alias, [passage.message for passage in passages])
+    outcomes = [_passage(_left(one.message, suppressed), one.job.parcel.content) for one in passages]
+    return (
+        [outcome for outcome in outcomes if isinstance(outcome, Passage)],
+        [outcome for outcome in outcomes if isinstance(outcome, Verdict)],
+    )
+
+
+def _left(message: Leased, suppressed: Set[str]) -> Leased:
     stopped = [to for to in message.owed if not suppressed.isdisjoint(_patterns(to))]
     if not stopped:
         return message
