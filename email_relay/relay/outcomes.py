@@ -56,7 +56,9 @@ class Judge:
         if owed:
             verdict = self._unfinished(message, delivery, owed, now)
         elif refused:
-            verdict = Verdict(message, Status.FAILED, str(_deciding(delivery.replies, owed)), retry_count=message.retry_count)
+            verdict = Verdict(
+                message, Status.FAILED, str(_deciding(delivery.replies, owed)), retry_count=message.retry_count
+            )
         else:
             verdict = Verdict(message, Status.SENT, str(delivery.final), retry_count=message.retry_count)
         return replace(

@@ -24,6 +24,7 @@ WHERE m.id = v.id AND m.status = 5 AND m.lease_token = v.token
 RETURNING m.id
 """
 LOG_LENGTH = 1000
+MOST_RETRIES = 32767  # of a smallint
 QUEUE_ID_LENGTH = 128
 
 
@@ -54,8 +55,8 @@ def _settle_sent(alias: str, verdicts: Sequence[Verdict], worker: str) -> List[i
     columns = (
         [verdict.message.id for verdict in verdicts],
         [verdict.message.lease.token for verdict in verdicts],
-        [verdict.log[:LOG_LENGTH] for verdict in verdicts],
-        [verdict.queue_id[:QUEUE_ID_LENGTH] for verdict in verdicts],
+        [_text(verdict.log, LOG_LENGTH) for verdict in verdicts],
+        [_text(verdict.queue_id, QUEUE_ID_LENGTH) for verdict in verdicts],
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(SETTLE_SENT, [worker, *columns])
@@ -72,8 +73,8 @@ def _settle_one(alias: str, verdict: Verdict, worker: str) -> bool:
 def _columns(verdict: Verdict, worker: str) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "status": verdict.status,
-        "log": verdict.log[:LOG_LENGTH],
-        "retry_count": verdict.retry_count,
+        "log": _text(verdict.log, LOG_LENGTH),
+        "retry_count": min(verdict.retry_count, MOST_RETRIES),
         "pending": verdict.pending,
         "refused": verdict.refused or None,
         "lease_token": None,
@@ -83,12 +84,19 @@ def _columns(verdict: Verdict, worker: str) -> dict[str, Any]:
         "worker": None if verdict.status == Status.DEFERRED else worker,
     }
     if verdict.queue_id:
-        columns["queue_id"] = verdict.queue_id[:QUEUE_ID_LENGTH]
+        columns["queue_id"] = _text(verdict.queue_id, QUEUE_ID_LENGTH)
     if verdict.status == Status.SENT:
         columns["sent_at"] = DatabaseNow()
     if verdict.due_at is not None:
         columns["due_at"] = verdict.due_at
+    if verdict.status == Status.DEFERRED:
+        columns["lapse_count"] = 0  # its relay lived through the attempt
     return columns
+
+
+def _text(value: str, length: int) -> str:
+    """What every database takes as text: no NUL, no surrogate."""
+    return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")[:length]
 
 
 def _write_attempts(alias: str, verdicts: Iterable[Verdict], *, worker: str, server: str) -> None:
@@ -102,7 +110,7 @@ def _write_attempts(alias: str, verdicts: Iterable[Verdict], *, worker: str, ser
 def _attempt(verdict: Verdict, now: datetime, worker: str, server: str) -> Attempt:
     return Attempt(
         message_id=verdict.message.id,
-        number=verdict.message.retry_count + 1,
+        number=min(verdict.message.retry_count + 1, MOST_RETRIES),
         started_at=now - timedelta(seconds=verdict.seconds),
         finished_at=now,
         worker=worker,
@@ -110,7 +118,7 @@ def _attempt(verdict: Verdict, now: datetime, worker: str, server: str) -> Attem
         outcome=Status(verdict.status).name.lower(),
         code=verdict.final.code or None,
         enhanced=verdict.final.enhanced[:16],
-        reply=verdict.final.text[:LOG_LENGTH],
+        reply=_text(verdict.final.text, LOG_LENGTH),
         results={to: str(reply) for to, reply in verdict.replies.items()},
     )
 
