@@ -10,8 +10,8 @@ import logging
 import threading
 import time
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from typing import Any, Callable, Dict, List, Optional, Protocol
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple
 
 from django.db import DatabaseError, InterfaceError, connections
 
@@ -20,7 +20,7 @@ from email_relay.models import Status
 from email_relay.relay import circuit, leases, throttle, workers
 from email_relay.relay.dispatch import Returned, Unreachable
 from email_relay.relay.engine import Engine, process_engine
-from email_relay.relay.gate import sift
+from email_relay.relay.gate import Passage, sift
 from email_relay.relay.hand import Hand
 from email_relay.relay.observe import announce
 from email_relay.relay.outcomes import Judge, Verdict
@@ -61,6 +61,17 @@ class DrainReport:
     def total(self) -> int:
         return self.sent + self.deferred + self.failed + self.returned
 
+    def plus(self, later: DrainReport) -> DrainReport:
+        """Both together; the later one says how it ended."""
+        return DrainReport(
+            self.sent + later.sent,
+            self.deferred + later.deferred,
+            self.failed + later.failed,
+            self.returned + later.returned,
+            later.more,
+            later.reason,
+        )
+
     def as_dict(self) -> Dict[str, Any]:
         return asdict(self)
 
@@ -97,6 +108,7 @@ class Drain:
         self._nothing_due = False
         self._tripped = False
         self._claim_again_at = 0.0
+        self._clock = (datetime.now(timezone.utc), time.monotonic())
         self._began = time.monotonic()
         self._delivered = 0
 
@@ -116,7 +128,9 @@ class Drain:
 
     def _done(self) -> bool:
         if self.stop.is_set():
+            # at every turn: a session that ends puts back what it had not begun
             self._close("stopped")
+            self._take_back()
         return self.hand.empty() and (bool(self._closing) or self._nothing_due)
 
     def _close(self, reason: str, *, more: bool = False) -> None:
@@ -146,17 +160,20 @@ class Drain:
             size=self.engine.settings.CLAIM_MAX_BYTES,
             alone=alone,
         )
+        self._clock = (claim.now, time.monotonic())
         self.suspects = claim.suspects and not alone
         if claim.circuit_open:
             self._circuit_open(claim.probe_due)
         elif not claim.messages:
-            self._nothing_due = not self.hand.out and not alone
+            self._nothing_due = not (self.hand.out or alone or claim.lapsed)
             self._claim_again_at = time.monotonic() + TICK_SECONDS
         else:
             self._handle(claim, rows)
 
     def _may_take(self) -> bool:
-        if self._closing or self._nothing_due or time.monotonic() < self._claim_again_at:
+        if self._closing or self._nothing_due:
+            return False
+        if self.hand.out and time.monotonic() < self._claim_again_at:
             return False
         if self.suspects or self._holds_suspect():
             return not self.hand.out
@@ -185,12 +202,8 @@ class Drain:
 
     def _handle(self, claim: leases.Claim, rows: int) -> None:
         first = not self.taken
-        if first:
-            self.judge = Judge(
-                self.engine.retry, self.engine.random, circuit.outages(self.engine.alias, self.engine.server)
-            )
+        passages, verdicts = self._sifted(claim, first=first)
         self.taken += len(claim.messages)
-        passages, verdicts = sift(self.engine.alias, claim, self.engine.policies)
         self.hand.out.update((passage.message.id, passage.message) for passage in passages)
         for verdict in verdicts:
             self._judged(verdict)
@@ -204,6 +217,17 @@ class Drain:
         if limit is not None and self.taken >= limit:
             # what was claimed still goes out
             self._closing, self.report.more = "EMAIL_MAX_BATCH reached", True
+
+    def _sifted(self, claim: leases.Claim, *, first: bool) -> Tuple[List[Passage], List[Verdict]]:
+        try:
+            if first:
+                outages = circuit.outages(self.engine.alias, self.engine.server)
+                self.judge = Judge(self.engine.retry, self.engine.random, outages)
+            return sift(self.engine.alias, claim, self.engine.policies)
+        except Exception:
+            # not in hand yet: `_wind_up` gives them back
+            self.hand.returns.extend(claim.messages)
+            raise
 
     # -- collecting -----------------------------------------------------------------------------------------------
 
@@ -233,7 +257,12 @@ class Drain:
             return
         self._delivered += 1
         self.engine.dispatcher.observe(delivery.seconds)
-        self._judged(self.judge.judge(message, delivery, datetime.now(timezone.utc)))
+        self._judged(self.judge.judge(message, delivery, self._now()))
+
+    def _now(self) -> datetime:
+        """The database's clock, as the last claim told it: this machine's may be wrong."""
+        told, at = self._clock
+        return told + timedelta(seconds=time.monotonic() - at)
 
     def _judged(self, verdict: Verdict) -> None:
         self.hand.judged(verdict)
@@ -338,7 +367,7 @@ class Drain:
     def _answers(self) -> bool:
         """Connect and log in; no message is touched."""
         try:
-            self.engine.dispatcher.transport.connect().close()
+            self.engine.dispatcher.connect().close()
         except ServerUnavailable as error:
             circuit.trip(self.engine.alias, self.engine.server, error.reason, self.engine.random)
             return False

@@ -72,6 +72,8 @@ class Runner:
             pause = self._trouble(error)
         # with EMAIL_MAX_BATCH a notification does not jump the pause
         paced = self.engine.settings.EMAIL_MAX_BATCH is not None
+        if self.stopping.is_set():
+            return
         (self.stopping if paced else self.woken).wait(pause)
 
     def _rest(self, report: DrainReport) -> float:

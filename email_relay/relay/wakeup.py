@@ -84,10 +84,12 @@ class Listener:
     def _notified(self, link: Any) -> bool:
         if hasattr(link, "notifies") and callable(link.notifies):
             return any(True for _ in link.notifies(timeout=WAIT_SECONDS, stop_after=1))
-        ready, _, _ = select.select([link], [], [], WAIT_SECONDS)
-        if not ready:
-            return False
-        link.poll()
+        # one may have come beside the answer to a query
+        if not link.notifies:
+            ready, _, _ = select.select([link], [], [], WAIT_SECONDS)
+            if not ready:
+                return False
+            link.poll()
         found = bool(link.notifies)
         link.notifies.clear()
         return found
