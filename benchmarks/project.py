@@ -20,7 +20,7 @@ DATABASES = {
     }
 }
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-MEDIA_ROOT = os.path.join(tempfile.gettempdir(), "email-relay-bench", "media")
+MEDIA_ROOT = f"{tempfile.gettempdir()}/email-relay-bench/media"
 EMAIL_HOST = "127.0.0.1"
 EMAIL_PORT = int(os.environ.get("BENCH_SMTP_PORT", "25"))
 LOGGING_CONFIG = None

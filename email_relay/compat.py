@@ -18,6 +18,10 @@ from django.db import models
 HAS_MAILERS = django.VERSION >= (6, 1)
 HAS_MODERN_MAIL = django.VERSION >= (6, 0)
 
+# the stubs know one Django only
+_backend: Any = EmailBackend
+_settings: Any = settings
+
 if not HAS_MODERN_MAIL:
     from django.core.mail.message import MIMEMixin, sanitize_address
 
@@ -33,16 +37,16 @@ def check_constraint(*, name: str, condition: models.Q) -> models.CheckConstrain
 
 def mailers_setting() -> dict[str, dict[str, Any]]:
     """``MAILERS`` where Django knows it (6.1) and the project sets it; otherwise an empty dictionary."""
-    if not HAS_MAILERS or not settings.is_overridden("MAILERS"):
+    if not HAS_MAILERS or not _settings.is_overridden("MAILERS"):
         return {}
-    return dict(settings.MAILERS)
+    return dict(_settings.MAILERS)
 
 
 def render(message: EmailMessage) -> StandardMessage:
     """What Django's SMTP backend of this Django would send, as an object of the standard library."""
-    if HAS_MODERN_MAIL:
-        return message.message(policy=SMTP)
-    return message.message()
+    arguments: dict[str, Any] = {"policy": SMTP} if HAS_MODERN_MAIL else {}
+    rendered: StandardMessage = message.message(**arguments)
+    return rendered
 
 
 def flatten(message: StandardMessage) -> bytes:
@@ -59,8 +63,6 @@ def flatten(message: StandardMessage) -> bytes:
 
 def envelope_address(address: Any, encoding: str) -> str:
     """The address as it follows ``MAIL FROM:<`` or ``RCPT TO:<``. Raises ValueError, as Django's SMTP backend does."""
-    if HAS_MODERN_MAIL:
-        prepared = EmailBackend.prep_address(_NO_BACKEND, address)
-    else:
-        prepared = sanitize_address(address, encoding)
+    modern = HAS_MODERN_MAIL
+    prepared = _backend.prep_address(_NO_BACKEND, address) if modern else sanitize_address(address, encoding)
     return quoteaddr(prepared)[1:-1]

@@ -47,6 +47,7 @@ class Insert:
 
     def __init__(self, connection: BaseDatabaseWrapper, source: str) -> None:
         self._connection = connection
+        self._database: Any = connection.Database  # type: ignore[attr-defined]  # the driver's module
         self._vendor = connection.vendor
         self._source = source
         left_out = self._vendor == "postgresql"
@@ -79,7 +80,7 @@ class Insert:
         values = [
             json.dumps(message.data),
             options.priority,
-            self._connection.Database.Binary(message.content),
+            self._database.Binary(message.content),
             message.sender,
             json.dumps(message.recipients),
             message.message_id,

@@ -72,7 +72,8 @@ def queued_message(subject: str = "Subject", body: str = "Body", *, to: Sequence
     """A message that waits in the queue."""
     email = EmailMultiAlternatives(subject, body, to=list(to) or ["reader@example.com"], **fields)
     enqueue([email])
-    return _messages().latest("id")
+    newest: Message = _messages().latest("id")
+    return newest
 
 
 def deferred_message(**fields: Any) -> Message:
@@ -89,7 +90,7 @@ def sent_message(**fields: Any) -> Message:
 def failed_message(**fields: Any) -> Message:
     """A message whose recipients were all refused for good."""
     message = queued_message(**fields)
-    refused = dict.fromkeys(message.recipients, "550 5.1.1 No such user")
+    refused = dict.fromkeys(message.recipients or [], "550 5.1.1 No such user")
     return _moved(message, status=Status.FAILED, worker="test", refused=refused, log="550 5.1.1 No such user")
 
 

@@ -71,8 +71,7 @@ def formataddr_plain(mailbox: Tuple[str, str]) -> str:
     display, address = mailbox
     if not display:
         return address
-    quoted = formataddr((display, address)) if display.isascii() else _quoted(display, address)
-    return quoted
+    return formataddr((display, address)) if display.isascii() else _quoted(display, address)
 
 
 def _quoted(display: str, address: str) -> str:

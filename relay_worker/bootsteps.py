@@ -21,7 +21,7 @@ class WakeUp(bootsteps.StartStopStep):
         super().__init__(parent, **kwargs)
         self.listener: Any = None
 
-    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def start(self, parent: Any) -> None:
         from email_relay.conf import relay_settings
         from email_relay.db import relay_alias
         from email_relay.relay.wakeup import Listener
@@ -35,7 +35,7 @@ class WakeUp(bootsteps.StartStopStep):
         self.listener = Listener(relay_alias(), lambda: _send(drain, expires))
         self.listener.start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def stop(self, parent: Any) -> None:
         if self.listener is not None:
             self.listener.stop()
 
@@ -46,7 +46,7 @@ def _send(task: Any, expires: float) -> None:
     """A broker that is away costs latency only: the clock drains anyway."""
     try:
         task.apply_async(expires=expires, retry=False)
-    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
+    except Exception as error:
         logger.warning("could not send a drain (%s), the next comes by the clock", type(error).__name__)
 
 

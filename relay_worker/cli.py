@@ -94,7 +94,7 @@ def _check(rest: list[str]) -> int:
     return 0 if all(finding.good for finding in findings) else 1
 
 
-def _settings(rest: list[str]) -> int:  # noqa: ARG001 - no options yet
+def _settings(rest: list[str]) -> int:
     import dataclasses
 
     from django.conf import settings
@@ -142,7 +142,7 @@ def _web(rest: list[str]) -> int:
     ensure_administrator()
     bind = [] if any(option.startswith(("-b", "--bind")) for option in rest) else ["--bind", "0.0.0.0:8000"]
     arguments = [sys.executable, "-m", "gunicorn", "relay_worker.wsgi:application", "--workers", "2", *bind, *rest]
-    os.execv(sys.executable, arguments)  # noqa: S606 - gunicorn gets the signals itself
+    os.execv(sys.executable, arguments)
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

@@ -98,7 +98,7 @@ def _name(choice: Any) -> str:
 
 
 @require_safe
-def view(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's signature
+def view(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(QueueCollector(relay_alias()))
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

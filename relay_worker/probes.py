@@ -9,12 +9,12 @@ from relay_worker.checkup import Finding, broker, database, migrations
 
 
 @require_safe
-def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's signature
+def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @require_safe
-def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's signature
+def readyz(request: HttpRequest) -> HttpResponse:
     findings: list[Finding] = [check() for check in (database, migrations, broker)]
     status = 200 if all(finding.good for finding in findings) else 503
     # the details are for the operator's shell: this page is not behind a login

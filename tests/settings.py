@@ -56,7 +56,7 @@ VENDOR = os.environ.get("EMAIL_RELAY_TEST_DB", "postgresql")
 NAME = f"email_relay_{os.getpid()}"
 
 
-def database() -> dict:
+def database() -> dict[str, object]:
     if VENDOR == "sqlite":
         file = tempfile.gettempdir() + f"/{NAME}.sqlite3"  # in memory, threads would share one connection
         return {

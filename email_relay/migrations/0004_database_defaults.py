@@ -74,7 +74,7 @@ def _schema(schema_editor: Any) -> str:
         return str(cursor.fetchone()[0])
 
 
-def forwards(apps: Any, schema_editor: Any) -> None:  # noqa: ARG001 - Django's signature
+def forwards(apps: Any, schema_editor: Any) -> None:
     vendor = schema_editor.connection.vendor
     for statement in {"postgresql": POSTGRESQL, "mysql": MYSQL}.get(vendor, []):
         schema_editor.execute(statement)
@@ -84,7 +84,7 @@ def forwards(apps: Any, schema_editor: Any) -> None:  # noqa: ARG001 - Django's 
         schema_editor.execute(WAKE_TRIGGER.format(schema=schema), params=None)
 
 
-def backwards(apps: Any, schema_editor: Any) -> None:  # noqa: ARG001 - Django's signature
+def backwards(apps: Any, schema_editor: Any) -> None:
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
         schema = _schema(schema_editor)

