@@ -8,11 +8,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
 
-import generated  # noqa: E402 - found only now
+import generated
 
 generated.set_up_django()
 
-from email_relay import __version__  # noqa: E402 - needs the path above
+from email_relay import __version__
 
 project = "django-email-relay"
 author = "The django-email-relay developers"

@@ -8,7 +8,7 @@ from typing import Iterator
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-COMMON = {option for action in BaseCommand().create_parser("", "")._actions for option in action.option_strings}  # noqa: SLF001
+COMMON = {option for action in BaseCommand().create_parser("", "")._actions for option in action.option_strings}
 
 
 def command_names() -> list[str]:
@@ -20,8 +20,8 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to ask
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     return {}
 
@@ -41,20 +41,20 @@ def _command(name: str) -> Iterator[str]:
 
 
 def _helps(parser: argparse.ArgumentParser) -> dict[str, str]:
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            return {choice.dest: choice.help or "" for choice in action._choices_actions}  # noqa: SLF001
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return {choice.dest: choice.help or "" for choice in action._choices_actions}
     return {}
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
-    rows = [_row(action) for action in parser._actions if _is_ours(action)]  # noqa: SLF001
+    rows = [_row(action) for action in parser._actions if _is_ours(action)]
     if rows:
         yield from ("| option | meaning |", "|---|---|", *rows, "")
 
 
 def _is_ours(action: argparse.Action) -> bool:
-    hidden = isinstance(action, (argparse._SubParsersAction, argparse._HelpAction)) or action.help == argparse.SUPPRESS  # noqa: SLF001
+    hidden = isinstance(action, (argparse._SubParsersAction, argparse._HelpAction)) or action.help == argparse.SUPPRESS
     return not hidden and COMMON.isdisjoint(action.option_strings)
 
 

@@ -13,13 +13,13 @@ def markdown() -> str:
 def _table(model: type[models.Model]) -> list[str]:
     doc = " ".join((model.__doc__ or "").split())
     return [
-        f"## `{model._meta.db_table}`",  # noqa: SLF001 - Django's documented API
+        f"## `{model._meta.db_table}`",
         "",
         doc,
         "",
         "| column | type | null | default | meaning |",
         "|---|---|---|---|---|",
-        *(_row(field) for field in model._meta.concrete_fields),  # noqa: SLF001
+        *(_row(field) for field in model._meta.concrete_fields),
         "",
         *_constraints(model),
     ]
@@ -45,8 +45,8 @@ def _default(field: models.Field) -> str:  # type: ignore[type-arg]
 
 
 def _constraints(model: type[models.Model]) -> list[str]:
-    names = [constraint.name for constraint in model._meta.constraints]  # noqa: SLF001
-    indexes = [index.name for index in model._meta.indexes]  # noqa: SLF001
+    names = [constraint.name for constraint in model._meta.constraints]
+    indexes = [index.name for index in model._meta.indexes]
     lines = []
     if names:
         lines += [f"Constraints: {', '.join(f'`{name}`' for name in names)}.", ""]

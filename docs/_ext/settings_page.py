@@ -22,7 +22,7 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 def shown(value: Any) -> str:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g} seconds"
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 10_000:  # noqa: PLR2004
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 10_000:
         return f"`{value:_}`"
     return f"`{value!r}`"
 

@@ -72,3 +72,13 @@ def test_keys_named_in_prose_exist():
 def test_the_changelog_begins_with_what_is_unreleased():
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert headings[0] == "[Unreleased]"
+
+
+def test_every_system_check_has_an_entry_at_the_place_its_hint_names():
+    import checks_page
+
+    source = checks_page.SOURCE.read_text(encoding="utf-8")
+    numbers = set(re.findall(r'"([EW]\d{3})"', source))
+    assert set(checks_page.entries()) == numbers
+    for number in numbers:
+        assert f"### {number}\n" in checks_page.markdown()

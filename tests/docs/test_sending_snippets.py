@@ -15,6 +15,15 @@ SENDING = [
 ]
 
 
+TESTING = [block for block in blocks("python") if block.page.name == "test-a-client.md"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("block", TESTING, ids=lambda block: block.name)
+def test_a_snippet_about_testing_holds(block: Block):
+    exec(compile(block.body, block.name, "exec"), {})
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("block", SENDING, ids=lambda block: block.name)
 def test_a_snippet_about_sending_queues_what_it_sends(block: Block, settings):
