@@ -1,0 +1,499 @@
+"""Drains of the whole engine over a real database and a scripted way out."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+from django.db import OperationalError
+
+from email_relay.models import Attempt, Message, Server, Status, Suppression, Worker
+from email_relay.relay import drain as drain_module
+from email_relay.relay import leases
+from email_relay.relay.drain import CIRCUIT_OPEN, drain
+from email_relay.relay.transport.base import Reply
+from email_relay.relay.transport.memory import MemoryTransport
+from tests.relay.rows import ago, legacy, queued, sending
+
+pytestmark = pytest.mark.django_db
+
+
+def states():
+    return Counter(Status(status).name for status in Message.objects.values_list("status", flat=True))
+
+
+def recipients(messages):
+    return Counter(to for message in messages for to in message.recipients)
+
+
+def answering(**codes):
+    """A server with a code for each local part; 250 for the rest."""
+
+    def script(parcel, to):
+        code = codes.get(to.partition("@")[0])
+        return Reply(code, f"said {code}") if code else None
+
+    return MemoryTransport(script)
+
+
+def test_p1_everything_due_is_sent_once(run):
+    messages = [queued(f"source{n % 3}") for n in range(150)]
+    transport = MemoryTransport()
+    report = run(transport)
+    assert (report.sent, report.reason, report.more) == (150, "nothing due", False)
+    assert Counter(transport.accepted()) == recipients(messages)
+    assert states() == {"SENT": 150}
+
+
+def test_p4_the_bytes_of_the_row_go_out(run):
+    queued(mime=b"Subject: x\r\n\r\n.dot\r\nbare\nlf \xff\r\n")
+    transport = MemoryTransport()
+    run(transport)
+    assert transport.delivered[0].parcel.content == b"Subject: x\r\n\r\n.dot\r\nbare\nlf \xff\r\n"
+
+
+def test_an_empty_queue_costs_one_claim_and_no_connection(run, django_assert_max_num_queries):
+    transport = MemoryTransport()
+    with django_assert_max_num_queries(20):
+        report = run(transport)
+    assert (report.total, transport.connects) == (0, 0)
+
+
+def test_p1_lapsed_messages_are_sent_by_the_same_drain(run):
+    """No second poll is needed for what a dead relay left behind."""
+    sending(-1)
+    assert run().sent == 1
+
+
+def test_p3_a_mixed_fate(run):
+    queued(recipients=["a@example.com", "b@example.com", "c@example.com"])
+    run(answering(b=550, c=450))
+    message = Message.objects.get()
+    assert (message.status, message.pending) == (Status.DEFERRED, ["c@example.com"])
+    assert message.refused == {"b@example.com": "550 said 550"}
+    Message.objects.update(due_at=ago(1))
+    again = MemoryTransport()
+    run(again)
+    message.refresh_from_db()
+    assert again.accepted() == ["c@example.com"]
+    assert (message.status, list(message.refused)) == (Status.FAILED, ["b@example.com"])
+    assert Attempt.objects.count() == 2
+
+
+def test_p6_an_outage_costs_no_attempt_and_the_drain_comes_back_by_itself(run):
+    for _ in range(5):
+        queued()
+    down = MemoryTransport(down="connection refused")
+    report = run(down)
+    assert (report.sent, report.deferred, report.failed, report.reason) == (0, 0, 0, CIRCUIT_OPEN)
+    assert states() == {"QUEUED": 5}
+    assert set(Message.objects.values_list("retry_count", "lapse_count")) == {(0, 0)}
+    server = Server.objects.get()
+    assert (server.failures, server.last_error) == (1, "connection refused")
+    assert run(MemoryTransport()).reason == CIRCUIT_OPEN, "before the probe is due nobody connects"
+    Server.objects.update(probe_at=ago(1))
+    assert run(MemoryTransport()).sent == 5
+    server.refresh_from_db()
+    assert (server.opened_at, server.probe_at, server.failures) == (None, None, 0)
+    assert len(server.outages) == 1
+
+
+def test_p6_a_probe_that_fails_touches_no_message_and_waits_longer(run):
+    queued()
+    run(MemoryTransport(down="refused"))
+    first = Server.objects.get()
+    Server.objects.update(probe_at=ago(1))
+    transport = MemoryTransport(down="refused")
+    assert run(transport).reason == CIRCUIT_OPEN
+    second = Server.objects.get()
+    assert (transport.connects, second.failures, second.opened_at) == (1, 2, first.opened_at)
+    assert second.probe_at - second.updated_at > first.probe_at - first.updated_at
+    assert set(Message.objects.values_list("status", "retry_count")) == {(Status.QUEUED, 0)}
+
+
+def test_p6_a_way_out_that_raises_anything_at_a_probe_keeps_the_circuit_open(run):
+    class Broken(MemoryTransport):
+        def connect(self):
+            raise RuntimeError("certificate file is gone")
+
+    queued()
+    assert run(Broken()).reason == CIRCUIT_OPEN
+    Server.objects.update(probe_at=ago(1))
+    assert run(Broken()).reason == CIRCUIT_OPEN
+    assert states() == {"QUEUED": 1}
+
+
+def test_p6_what_was_sent_before_the_outage_is_recorded(run):
+    for _ in range(4):
+        queued()
+
+    class Dying(MemoryTransport):
+        def connect(self):
+            if len(self.delivered) >= 2:
+                self.down = "refused"
+            return super().connect()
+
+    report = run(Dying(session_limit=2), SMTP_MAX_SESSIONS=1)
+    assert (report.sent, report.reason) == (2, CIRCUIT_OPEN)
+    assert states() == {"SENT": 2, "QUEUED": 2}
+
+
+def test_p5_a_row_that_cannot_be_read_fails_alone(run):
+    good = [queued(), queued()]
+    bad = [
+        legacy(["not a payload"]),
+        legacy({"subject": "x", "to": 7}),
+        legacy({"subject": "x", "from_email": "a@b.c", "to": []}),
+        queued(recipients=None),
+        queued(recipients=[None, 3]),
+        queued(mime=None),
+    ]
+    assert run().sent == 2
+    assert set(Message.objects.filter(status=Status.SENT).values_list("id", flat=True)) == {m.id for m in good}
+    assert set(Message.objects.filter(status=Status.FAILED).values_list("id", flat=True)) == {m.id for m in bad}
+    assert all(Message.objects.filter(status=Status.FAILED).values_list("log", flat=True))
+
+
+def test_p5_a_renderer_that_raises_anything_fails_one_message(run, monkeypatch):
+    from email_relay.relay import gate
+
+    def content_of(message):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(gate, "content_of", content_of)
+    legacy({"subject": "x", "from_email": "a@b.c", "to": ["x@y.z"]})
+    queued()
+    report = run()
+    assert (report.sent, report.failed) == (1, 1)
+
+
+def test_p9_a_row_of_an_0x_client_is_delivered(run):
+    legacy(
+        {
+            "subject": "Grüße",
+            "body": "hi",
+            "from_email": "Me <me@example.com>",
+            "to": ["you@example.com"],
+            "cc": ["cc@example.com"],
+        }
+    )
+    transport = MemoryTransport()
+    assert run(transport).sent == 1
+    assert transport.accepted() == ["you@example.com", "cc@example.com"]
+    assert transport.delivered[0].parcel.sender == "me@example.com"
+
+
+def test_an_expired_message_fails_untried(run):
+    queued(expires_at=ago(1))
+    transport = MemoryTransport()
+    assert run(transport).failed == 1
+    assert transport.delivered == []
+    assert "Expired" in Message.objects.get().log
+
+
+def test_a_suppressed_recipient_is_refused_and_the_others_go_out(run):
+    Suppression.objects.create(pattern="stop@example.com")
+    Suppression.objects.create(pattern="@blocked.example")
+    queued(recipients=["go@example.com", "Stop@Example.com", "who@blocked.example"])
+    transport = MemoryTransport()
+    run(transport)
+    assert transport.accepted() == ["go@example.com"]
+    message = Message.objects.get()
+    assert message.status == Status.FAILED
+    assert sorted(message.refused) == ["Stop@Example.com", "who@blocked.example"]
+
+
+def test_suppression_holds_for_rows_of_0x_clients_too(run):
+    Suppression.objects.create(pattern="stop@example.com")
+    legacy({"subject": "x", "from_email": "a@example.com", "to": ["stop@example.com"]})
+    transport = MemoryTransport()
+    run(transport)
+    assert transport.delivered == []
+    assert Message.objects.get().status == Status.FAILED
+
+
+def test_a_suppression_that_has_expired_stops_nobody(run):
+    Suppression.objects.create(pattern="stop@example.com", expires_at=ago(1))
+    queued(recipients=["stop@example.com"])
+    assert run().sent == 1
+
+
+def test_a_policy_is_kept(run):
+    queued("shop", recipients=["out@elsewhere.example"])
+    queued("crm", recipients=["out@elsewhere.example"])
+    report = run(SOURCE_POLICIES={"shop": {"recipient_domains": ["example.com"]}})
+    assert (report.sent, report.failed) == (1, 1)
+    assert "policy" in Message.objects.get(source="shop").log
+
+
+def test_email_max_batch_bounds_a_drain(run):
+    for _ in range(10):
+        queued()
+    transport = MemoryTransport()
+    report = run(transport, EMAIL_MAX_BATCH=4)
+    assert (report.sent, report.more, report.reason) == (4, True, "EMAIL_MAX_BATCH reached")
+    assert len(transport.delivered) == 4
+    assert states() == {"SENT": 4, "QUEUED": 6}
+
+
+def test_email_max_batch_larger_than_a_claim_is_reached_exactly(run):
+    for _ in range(150):
+        queued()
+    assert run(EMAIL_MAX_BATCH=130).sent == 130
+
+
+def test_email_max_deferred_ends_a_drain(run):
+    for n in range(40):
+        queued(recipients=[f"to{n}@example.com"])
+    later = MemoryTransport(lambda parcel, to: Reply(451, "later"))
+    report = run(later, EMAIL_MAX_DEFERRED=3, SMTP_MAX_SESSIONS=1, CLAIM_MAX_ROWS=1)
+    assert (report.deferred, report.more, report.reason) == (3, True, "EMAIL_MAX_DEFERRED reached")
+    assert states() == {"DEFERRED": 3, "QUEUED": 37}
+
+
+def test_the_throttle_hands_out_a_slot_for_each_message(run):
+    for _ in range(3):
+        queued()
+    before = ago(0)
+    assert run(EMAIL_THROTTLE=0.1).sent == 3
+    assert (Server.objects.get().next_slot_at - before).total_seconds() >= 0.3
+    sent_at = sorted(Message.objects.values_list("sent_at", flat=True))
+    assert (sent_at[-1] - before).total_seconds() >= 0.15
+
+
+def test_messages_per_minute_is_a_throttle(run):
+    queued()
+    before = ago(0)
+    stop = threading.Event()
+
+    def first_only(parcel, to):
+        stop.set()
+
+    run(MemoryTransport(first_only), stop=stop, MESSAGES_PER_MINUTE=6)
+    assert (Server.objects.get().next_slot_at - before).total_seconds() >= 10
+
+
+def test_p2_stopped_it_finishes_what_has_begun_and_gives_the_rest_back(engines, monkeypatch):
+    for _ in range(20):
+        queued()
+    stop, transport = threading.Event(), MemoryTransport(gate=threading.Event())
+    _stop_in_mid_delivery(monkeypatch, transport, stop)
+    report = drain(stop, engine=engines(transport, SMTP_MAX_SESSIONS=1))
+    assert (report.sent, report.reason) == (len(transport.delivered), "stopped")
+    assert states() == {"SENT": report.sent, "QUEUED": 20 - report.sent}
+    assert report.sent < 20
+
+
+def test_p2_stopped_under_a_batch_limit_it_gives_back_as_well(engines, monkeypatch):
+    for _ in range(20):
+        queued()
+    stop, transport = threading.Event(), MemoryTransport(gate=threading.Event())
+    _stop_in_mid_delivery(monkeypatch, transport, stop)
+    report = drain(stop, engine=engines(transport, SMTP_MAX_SESSIONS=1, EMAIL_MAX_BATCH=20))
+    assert 1 <= report.sent == len(transport.delivered) < 20
+    assert states() == {"SENT": report.sent, "QUEUED": 20 - report.sent}
+
+
+def _stop_in_mid_delivery(monkeypatch, transport, stop):
+    """Stop while the first delivery is under way, which goes on once the drain has taken back the rest."""
+    taken_back, original = threading.Event(), drain_module.Drain._take_back
+
+    def take_back(self):
+        original(self)
+        if self.stop.is_set():
+            taken_back.set()
+
+    def work():
+        transport.waiting.wait(60)
+        stop.set()
+        taken_back.wait(60)
+        transport.gate.set()
+
+    monkeypatch.setattr(drain_module.Drain, "_take_back", take_back)
+    threading.Thread(target=work, daemon=True).start()
+
+
+def test_p5_a_suspect_goes_alone_and_its_neighbours_are_recorded_before(run, monkeypatch):
+    """When the suspect is offered, nothing else is in hand: if it kills the relay, nobody is doubled."""
+    suspect = queued(lapse_count=leases.SUSPECT_LAPSES, recipients=["suspect@example.com"])
+    for _ in range(10):
+        queued()
+    sending_then = []
+    original = leases.claim
+
+    def claim(*arguments, **options):
+        found = original(*arguments, **options)
+        if any(message.id == suspect.id for message in found.messages):
+            sending_then.append((len(found.messages), states()["SENDING"]))
+        return found
+
+    monkeypatch.setattr(leases, "claim", claim)
+    assert run().sent == 11
+    assert sending_then == [(1, 1)]
+
+
+def test_p5_several_suspects_go_one_after_the_other(run):
+    for _ in range(4):
+        queued(lapse_count=leases.SUSPECT_LAPSES)
+    assert run().sent == 4
+
+
+def test_p1_a_claim_that_cannot_be_sifted_is_given_back(engines, monkeypatch):
+    queued()
+
+    def sift(*_):
+        raise OperationalError("the table is locked")
+
+    monkeypatch.setattr(drain_module, "sift", sift)
+    with pytest.raises(OperationalError):
+        drain(engine=engines())
+    assert set(Message.objects.values_list("status", "lapse_count")) == {(Status.QUEUED, 0)}
+
+
+def test_p1_verdicts_are_kept_through_database_trouble(engines, monkeypatch):
+    """A deadlock while settling: tried again until written, and nothing is sent twice."""
+    for _ in range(5):
+        queued()
+    original, troubles = drain_module.settle, iter([True, True])
+
+    def settle(*arguments, **options):
+        if next(troubles, False):
+            raise OperationalError("deadlock detected")
+        return original(*arguments, **options)
+
+    class Connections:
+        def __getitem__(self, alias):
+            return self
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(drain_module, "settle", settle)
+    monkeypatch.setattr(drain_module, "connections", Connections())
+    monkeypatch.setattr(drain_module, "RECONNECT_SECONDS", (0.01, 0.02))
+    transport = MemoryTransport()
+    with pytest.raises(OperationalError):
+        drain(engine=engines(transport))
+    assert states()["SENDING"] == 0
+    assert states()["SENT"] == len(transport.delivered)
+
+
+def test_p1_an_engine_is_used_again_after_a_drain_that_broke(engines, monkeypatch):
+    """Reports of the drain before are nobody's."""
+    for _ in range(5):
+        queued()
+    engine = engines(MemoryTransport())
+    with monkeypatch.context() as patch:
+
+        def judge(*_):
+            raise ZeroDivisionError("a bug of ours")
+
+        patch.setattr(drain_module.Judge, "judge", judge)
+        with pytest.raises(ZeroDivisionError):
+            drain(engine=engine)
+    Message.objects.filter(status=Status.SENDING).update(lease_until=ago(1))
+    drain(engine=engine)
+    assert states() == {"SENT": 5}
+
+
+def test_p2_a_message_another_relay_took_over_is_not_recorded(run, monkeypatch, caplog):
+    message = queued()
+    original = drain_module.settle
+
+    def settle(*arguments, **options):
+        Message.objects.filter(id=message.id).update(lease_token="x" * 32)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(drain_module, "settle", settle)
+    report = run()
+    message.refresh_from_db()
+    assert (report.sent, message.status, message.sent_at) == (0, Status.SENDING, None)
+    assert "lease lost" in caplog.text
+
+
+def test_a_backlog_is_announced_once(engines):
+    for _ in range(200):
+        queued()
+    calls = []
+    drain(engine=engines(), on_backlog=lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_a_short_queue_announces_nothing(engines):
+    queued()
+    calls = []
+    drain(engine=engines(), on_backlog=lambda: calls.append(1))
+    assert calls == []
+
+
+def test_sessions_over_all_relays_are_bounded(engines):
+    queued()
+    Worker.objects.create(name="other:1", started_at=ago(9), seen_at=ago(9), sessions=3)
+    engine = engines(SMTP_MAX_SESSIONS_TOTAL=5, SMTP_MAX_SESSIONS=16)
+    assert drain(engine=engine).sent == 1
+    assert engine.dispatcher.most <= 2
+
+
+def test_without_a_free_session_nothing_is_claimed(run):
+    queued()
+    Worker.objects.create(name="other:1", started_at=ago(9), seen_at=ago(9), sessions=5)
+    report = run(SMTP_MAX_SESSIONS_TOTAL=5)
+    assert (report.sent, report.more) == (0, True)
+    assert states() == {"QUEUED": 1}
+
+
+def test_the_sessions_of_a_dead_relay_are_free_again(run):
+    queued()
+    Worker.objects.create(name="other:1", started_at=ago(9), seen_at=ago(3600), sessions=5)
+    assert run(SMTP_MAX_SESSIONS_TOTAL=5).sent == 1
+
+
+def test_p10_what_is_in_hand_is_bounded_by_bytes(engines):
+    for _ in range(40):
+        queued(size=1_000_000)
+    most = []
+    engine = engines(CLAIM_MAX_BYTES=4_000_000)
+    original = drain_module.sift
+
+    def sift(alias, claim, policies):
+        most.append(len(claim.messages))
+        return original(alias, claim, policies)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drain_module, "sift", sift)
+        assert drain(engine=engine).sent == 40
+    assert max(most) <= 4
+
+
+def test_the_next_try_is_set_by_the_clock_of_the_database(run, monkeypatch):
+    """A relay whose own clock is an hour off defers no longer and no shorter."""
+    from datetime import datetime, timedelta
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr(drain_module, "datetime", Wrong)
+    queued()
+    run(MemoryTransport(lambda parcel, to: Reply(451, "later")))
+    pause = (Message.objects.get().due_at - ago(0)).total_seconds()
+    assert pause <= 60
+
+
+def test_retention_zero_keeps_nothing_that_was_sent(run):
+    queued()
+    assert run(MESSAGES_RETENTION_SECONDS=0).sent == 1
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_email_max_retries_is_kept(run, retries):
+    queued()
+    later = MemoryTransport(lambda parcel, to: Reply(451, "later"))
+    for _ in range(retries + 1):
+        run(later, EMAIL_MAX_RETRIES=retries)
+        Message.objects.update(due_at=ago(1))
+    assert Message.objects.get().status == Status.FAILED
+    assert len(later.delivered) == retries + 1
