@@ -17,6 +17,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_BREAKS_PATH = re.compile(r"[ <>]")  # RFC 5321 section 4.1.2 allows these in a quoted local part only
 
 
 def to_envelope(address: Any, encoding: str) -> str:
@@ -28,10 +29,12 @@ def to_envelope(address: Any, encoding: str) -> str:
         return address
     try:
         prepared = envelope_address(address, encoding)
-    except (ValueError, IndexError) as error:
+    except (AttributeError, IndexError, TypeError, ValueError) as error:  # what Django raises varies
         raise InvalidAddress(f"{_printable(address)} cannot be an envelope address.") from error
     if not prepared or _CONTROL.search(prepared):
         raise InvalidAddress(f"{_printable(address)} is empty or carries control characters.")
+    if '"' not in prepared and _BREAKS_PATH.search(prepared):
+        raise InvalidAddress(f"{_printable(address)} has a space or an angle bracket outside of quotes.")
     return prepared
 
 
