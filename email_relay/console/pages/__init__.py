@@ -1,0 +1,1 @@
+"""The views behind the admin, one page to a module."""
