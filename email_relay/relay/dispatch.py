@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional, Sequence, Union
 
 from email_relay.exceptions import ServerUnavailable, SessionEnded
+from email_relay.relay.faults import described
 from email_relay.relay.leases import Lease
 from email_relay.relay.transport.base import NO_REPLY, Delivery, Parcel, Reply, Session, Transport
 
@@ -88,7 +89,7 @@ class Dispatcher:
         except ServerUnavailable:
             raise
         except Exception as error:
-            logger.exception("cannot open a session with %s", self.transport.server)
+            logger.error("cannot open a session with %s: %s", self.transport.server, described(error))  # noqa: TRY400
             raise ServerUnavailable(f"{self.transport.server}: {type(error).__name__}") from error
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -202,7 +203,7 @@ class Courier(threading.Thread):
         except ServerUnavailable as error:
             return self._unreachable(error, self._untouched())
         except Exception as error:
-            logger.exception("delivery broke")
+            logger.error("delivery broke: %s", described(error))  # noqa: TRY400 - no text of the error (P13)
             self._hang_up()
             self._broken(error)
         return True
@@ -260,6 +261,6 @@ class Courier(threading.Thread):
             return
         try:
             session.close()
-        except Exception:
+        except Exception as error:
             # the parcels of this courier must still go back
-            logger.exception("closing a session with %s failed", self.dispatcher.transport.server)
+            logger.error("cannot close a session with %s: %s", self.dispatcher.transport.server, described(error))  # noqa: TRY400

@@ -10,6 +10,7 @@ from email_relay.exceptions import UnreadablePayload
 from email_relay.models import Suppression
 from email_relay.payload import content_of
 from email_relay.relay.dispatch import Job
+from email_relay.relay.faults import described
 from email_relay.relay.leases import Claim, Leased
 from email_relay.relay.outcomes import Verdict, failed
 from email_relay.relay.policy import Policies
@@ -54,7 +55,7 @@ def _judge(message: Leased, claim: Claim, policies: Policies) -> Passage | Verdi
         return failed(message, f"Cannot be read: {error}")
     except Exception as error:
         # whatever a row of strangers makes the renderer raise: it fails alone (P5)
-        logger.exception("cannot render id=%s", message.id)
+        logger.error("cannot render id=%s: %s", message.id, described(error))  # noqa: TRY400
         return failed(message, f"Cannot be read: {type(error).__name__}")
     complaint = policies.complaint(message, content)
     if complaint:
