@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 import pytest
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
 from django.test import override_settings
 
 from email_relay.models import Message
@@ -47,4 +48,15 @@ def mail() -> Callable[..., EmailMultiAlternatives]:
 
 @pytest.fixture
 def only_row(db: Any) -> Callable[[], Message]:
-    return lambda: Message.objects.get()
+    return Message.objects.get
+
+
+class RolledBack(Exception):
+    """Raised to roll a transaction back."""
+
+
+def send_and_roll_back(email: EmailMultiAlternatives, using: str = "default") -> None:
+    """Send inside a transaction on that alias which does not come to an end; raises `RolledBack`."""
+    with transaction.atomic(using=using):
+        email.send()
+        raise RolledBack

@@ -18,6 +18,7 @@ from email_relay.compat import HAS_MAILERS
 from email_relay.models import Message, Status
 from email_relay.queue import enqueue
 from email_relay.signals import message_queued
+from tests.client.conftest import RolledBack, send_and_roll_back
 
 pytestmark = [
     pytest.mark.django_db,
@@ -110,9 +111,8 @@ def test_message_queued_fires_and_a_bad_receiver_harms_nothing(
 
 @pytest.mark.django_db(transaction=True)
 def test_p11_rolled_back_means_not_sent(mail: Callable) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        mail().send()
-        raise ZeroDivisionError
+    with pytest.raises(RolledBack):
+        send_and_roll_back(mail())
     assert Message.objects.count() == 0
 
 
@@ -120,9 +120,8 @@ def test_p11_rolled_back_means_not_sent(mail: Callable) -> None:
 def test_p11_a_savepoint_takes_its_mail_with_it(mail: Callable) -> None:
     with transaction.atomic():
         mail("kept").send()
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
-            mail("lost").send()
-            raise ZeroDivisionError
+        with pytest.raises(RolledBack):
+            send_and_roll_back(mail("lost"))
     assert [row.subject for row in Message.objects.all()] == ["kept"]
 
 
@@ -260,10 +259,12 @@ def test_p12_a_missing_alias_is_loud_even_silently(mail: Callable, settings: Any
 def test_a_read_only_database(mail: Callable) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("PostgreSQL's way")
-    with pytest.raises(exceptions.QueueUnavailable, match="read-only"), transaction.atomic():
+    with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION READ ONLY")
-        mail().send()
+        with pytest.raises(exceptions.QueueUnavailable, match="read-only"):
+            mail().send()
+        transaction.set_rollback(True)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -404,7 +405,7 @@ def test_send_at_in_the_past_is_now(mail: Callable, only_row: Callable) -> None:
         ("priority", 0),
         ("priority", True),
         ("priority", "urgent"),
-        ("send_at", datetime(2035, 1, 1)),
+        ("send_at", LATER.replace(tzinfo=None)),
         ("send_at", "2035-01-01 00:00"),
         ("send_at", "2035-13-01T00:00Z"),
         ("send_at", timedelta(seconds=-1)),

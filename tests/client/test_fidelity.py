@@ -13,7 +13,8 @@ from typing import Any, Callable, Iterator
 import pytest
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.smtp import EmailBackend
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from email_relay.addresses import to_envelope
 from email_relay.compat import envelope_address

@@ -14,6 +14,7 @@ from django.db import transaction
 from email_relay import exceptions, queue
 from email_relay.models import Message
 from email_relay.unavailable import explained
+from tests.client.conftest import RolledBack, send_and_roll_back
 from tests.support.aliases import alias_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
@@ -62,13 +63,11 @@ def test_p11_on_commit_waits_for_the_projects_database(mail: Callable, relay_set
         assert subjects() == []
         assert queue.status(*email.relay_handle) is None
     assert queue.status(*email.relay_handle).state == "queued"
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using="shop"):
-        mail("rolled back").send()
-        raise ZeroDivisionError
+    with pytest.raises(RolledBack):
+        send_and_roll_back(mail("rolled back"), using="shop")
     with transaction.atomic(using="shop"):
-        with pytest.raises(ZeroDivisionError), transaction.atomic(using="shop"):
-            mail("savepoint rolled back").send()
-            raise ZeroDivisionError
+        with pytest.raises(RolledBack):
+            send_and_roll_back(mail("savepoint rolled back"), using="shop")
         mail("outer").send()
     mail("no transaction").send()
     assert subjects() == ["committed", "outer", "no transaction"]
@@ -77,27 +76,25 @@ def test_p11_on_commit_waits_for_the_projects_database(mail: Callable, relay_set
 @pytest.mark.usefixtures("relay_database", "shop")
 def test_p11_the_relays_own_transaction_counts_whatever_is_watched(mail: Callable, relay_setting: Any) -> None:
     relay_setting(ENQUEUE_ON_COMMIT=RELAY)
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using=RELAY):
-        mail("rolled back").send()
-        assert subjects() == ["rolled back"]
-        raise ZeroDivisionError
+    with pytest.raises(RolledBack):
+        send_and_roll_back(mail("rolled back"), using=RELAY)
     assert subjects() == []
 
 
 @pytest.mark.usefixtures("relay_database", "shop")
 def test_p11_without_on_commit_the_projects_transaction_has_no_say(mail: Callable) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using="shop"):
-        mail("sent").send()
-        raise ZeroDivisionError
+    with pytest.raises(RolledBack):
+        send_and_roll_back(mail("sent"), using="shop")
     assert subjects() == ["sent"]
 
 
 @pytest.mark.usefixtures("shop")
 def test_p12_on_commit_of_an_unknown_alias_is_loud(mail: Callable, relay_setting: Any, tmp_path: Path) -> None:
     relay_setting(ENQUEUE_ON_COMMIT="other")
-    with alias_for(str(tmp_path / "relay.sqlite3"), alias=RELAY):
-        with pytest.raises(exceptions.ConfigurationError, match="other"):
-            mail().send()
+    with alias_for(str(tmp_path / "relay.sqlite3"), alias=RELAY), pytest.raises(
+        exceptions.ConfigurationError, match="other"
+    ):
+        mail().send()
 
 
 def test_a_database_that_is_not_migrated(mail: Callable, tmp_path: Path) -> None:

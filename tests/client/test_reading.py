@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.locmem import EmailBackend as Locmem
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from email_relay import legacy
 from email_relay.envelope import prepare
