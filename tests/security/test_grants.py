@@ -10,10 +10,12 @@ from typing import Any, Iterator
 import pytest
 from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
+from django.db import ProgrammingError
 from django.test import override_settings
 
 from email_relay.grants import ClientRole, RelayRole
-from email_relay.queue import enqueue
+from email_relay.models import Message
+from email_relay.queue import cancel, enqueue, hold, release, requeue, send_now, status
 from tests.security.conftest import Site
 from tests.support.aliases import alias_for
 from tests.support.environments import PSYCOPG2, environment_with
@@ -119,6 +121,33 @@ def test_the_stock_backend_queues_under_its_role(site: Site, client: Any) -> Non
     enqueue([second])
     assert second.relay_handle == first.relay_handle
     assert site.execute("SELECT source, status, count(*) FROM email_relay_message GROUP BY 1, 2") == [("shop", 1, 7)]
+
+
+def test_a_client_may_ask_what_became_of_its_mail(site: Site, client: Any) -> None:
+    """Of its own: another project's answers as one that was never queued."""
+    message = mail()
+    enqueue([message])
+    assert status(*message.relay_handle).state == "queued"
+    site.execute("UPDATE email_relay_message SET source = 'blog'")
+    assert status("blog", message.relay_handle.message_id) is None
+
+
+def test_a_client_cannot_steer_the_queue(site: Site, client: Any) -> None:
+    enqueue([mail()])
+    for verb in (requeue, send_now, hold, release, cancel):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            verb(Message.objects.using("email_relay_db").all())
+
+
+def test_a_table_with_a_serial_key_is_served_too(site: Site, client: Any) -> None:
+    """Django before 4.1 made one: its sequence needs a right of its own."""
+    site.execute("""
+        ALTER TABLE email_relay_message ALTER id DROP IDENTITY;
+        CREATE SEQUENCE email_relay_message_key OWNED BY email_relay_message.id;
+        ALTER TABLE email_relay_message ALTER id SET DEFAULT nextval('email_relay_message_key')
+    """)
+    site.apply(ClientRole(site.shop, "shop"))
+    assert enqueue([mail()]) == 1
 
 
 def test_a_client_that_claims_another_name_is_refused(site: Site, client: Any) -> None:
