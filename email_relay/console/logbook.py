@@ -19,7 +19,7 @@ ONE_BY_ONE = 200
 REPR_LENGTH = 200
 
 
-def record(user_id: int, verb: Verb, ids: Sequence[int], outcome: Outcome, alias: str, filters: str = "") -> None:
+def record(user_id: int, verb: Verb, ids: Sequence[int], outcome: Outcome, *, alias: str, filters: str = "") -> None:
     content_type = ContentType.objects.get_for_model(Message)
     summary = f"{verb.label}: {outcome.changed} of {outcome.matched} {verb.past}"
     if len(ids) <= ONE_BY_ONE:

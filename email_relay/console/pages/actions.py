@@ -67,7 +67,7 @@ def act_on_one(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 def _carry_out(request: HttpRequest, verb: Verb, ids: list[int]) -> None:
     alias = relay_alias()
     outcome = apply(verb, ids, alias)
-    record(request.user.pk, verb, ids, outcome, alias, filters=request.GET.urlencode() or "no filter")
+    record(request.user.pk, verb, ids, outcome, alias=alias, filters=request.GET.urlencode() or "no filter")
     level = messages.SUCCESS if outcome.changed else messages.WARNING
     messages.add_message(request, level, told(verb, outcome))
 
