@@ -77,6 +77,7 @@ class Contestant:
                 DATABASE_URL=f"postgres://{user}@{host}:{port}/{self.database}",
                 EMAIL_HOST="127.0.0.1",
                 EMAIL_PORT=str(smtp_port),
+                CELERY_BROKER_URL=os.environ.get("BENCH_BROKER_URL", "redis://127.0.0.1:6379/9"),
             )
         with (folder / f"{self.name}.log").open("ab") as log:
             return subprocess.Popen(
