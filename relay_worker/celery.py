@@ -23,6 +23,6 @@ def _complete(sender: Celery, **_: object) -> None:
     sender.conf.beat_schedule = {**beat_schedule(), **(sender.conf.beat_schedule or {})}
 
 
-from relay_worker import bootsteps
+from relay_worker import bootsteps  # noqa: E402 - it needs the app
 
 bootsteps.install(app)

@@ -64,7 +64,7 @@ def broker() -> Finding:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
             where = connection.transport.driver_type
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
         return Finding(
             "broker", good=False, detail=f"cannot be reached ({type(error).__name__}): check CELERY_BROKER_URL"
         )

@@ -142,7 +142,7 @@ def _web(rest: list[str]) -> int:
     ensure_administrator()
     bind = [] if any(option.startswith(("-b", "--bind")) for option in rest) else ["--bind", "0.0.0.0:8000"]
     arguments = [sys.executable, "-m", "gunicorn", "relay_worker.wsgi:application", "--workers", "2", *bind, *rest]
-    os.execv(sys.executable, arguments)
+    os.execv(sys.executable, arguments)  # noqa: S606 - gunicorn gets the signals itself
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

@@ -15,11 +15,11 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
         line = {
+            **dict(PAIR.findall(message)),
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname,
             "logger": record.name,
             "message": message,
-            **dict(PAIR.findall(message)),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
