@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Iterator
+from collections import Counter
+from typing import Iterable, Iterator
 
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
@@ -31,13 +32,30 @@ def markdown() -> str:
 
 
 def _command(name: str) -> Iterator[str]:
-    parser = parser_of(name)
+    parser, verbs = parser_of(name), subparsers(parser_of(name))
     yield from (f"## `manage.py {name}`", "", parser.description or "", "")
-    yield from _options(parser)
+    yield from _options(parser._actions)
+    shared = _shared(verbs)
     helps = _helps(parser)
-    for verb, sub in subparsers(parser).items():
+    for verb, sub in verbs.items():
         yield from (f"### `{name} {verb}`", "", sub.description or helps.get(verb, ""), "")
-        yield from _options(sub)
+        yield from _options([action for action in sub._actions if _key(action) not in shared])
+        if any(_key(action) in shared for action in sub._actions):
+            yield from (f"Takes the [filters](#filters-of-{name}).", "")
+    if shared:
+        yield from (f"### Filters of {name}", "", "Conditions that must all hold.", "")
+        yield from _options(shared.values())
+
+
+def _shared(verbs: dict[str, argparse.ArgumentParser]) -> dict[str, argparse.Action]:
+    """What most verbs take, but not all: the filters."""
+    counts = Counter(_key(action) for verb in verbs.values() for action in verb._actions if _is_ours(action))
+    often = {key for key, count in counts.items() if len(verbs) > count > len(verbs) // 2}
+    return {_key(action): action for verb in verbs.values() for action in verb._actions if _key(action) in often}
+
+
+def _key(action: argparse.Action) -> str:
+    return " ".join(action.option_strings) or action.dest
 
 
 def _helps(parser: argparse.ArgumentParser) -> dict[str, str]:
@@ -47,8 +65,8 @@ def _helps(parser: argparse.ArgumentParser) -> dict[str, str]:
     return {}
 
 
-def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
-    rows = [_row(action) for action in parser._actions if _is_ours(action)]
+def _options(actions: Iterable[argparse.Action]) -> Iterator[str]:
+    rows = [_row(action) for action in actions if _is_ours(action)]
     if rows:
         yield from ("| option | meaning |", "|---|---|", *rows, "")
 
