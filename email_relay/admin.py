@@ -32,6 +32,8 @@ else:
 
 RECIPIENTS_SHOWN = 2
 REPLY_SHOWN = 80
+NO_FACETS: Any = getattr(getattr(admin, "ShowFacets", None), "NEVER", None)
+"""Since Django 5.0 a list offers to count every filter over the whole table; not this one."""
 
 
 @admin.register(Message)
@@ -56,6 +58,7 @@ class MessageAdmin(MessageAdminBase):
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
+    show_facets = NO_FACETS
     sortable_by = ()
     paginator = BoundedPaginator
     actions = [actions.action(verb) for verb in VERBS.values()]
@@ -99,7 +102,7 @@ class MessageAdmin(MessageAdminBase):
         return search(queryset, search_term, since=filters.since_of(request)), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        extra = {"title": "Messages", **(extra_context or {})}
+        extra = {"title": "Messages", "is_nav_sidebar_enabled": False, **(extra_context or {})}
         return super().changelist_view(request, extra)
 
     @admin.display(description="status")

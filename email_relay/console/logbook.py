@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -19,7 +19,7 @@ ONE_BY_ONE = 200
 REPR_LENGTH = 200
 
 
-def record(user_id: int, verb: Verb, ids: Sequence[int], outcome: Outcome, *, alias: str, filters: str = "") -> None:
+def record(user_id: Any, verb: Verb, ids: Sequence[int], outcome: Outcome, *, alias: str, filters: str = "") -> None:
     content_type = ContentType.objects.get_for_model(Message)
     summary = f"{verb.label}: {outcome.changed} of {outcome.matched} {verb.past}"
     if len(ids) <= ONE_BY_ONE:
@@ -30,7 +30,7 @@ def record(user_id: int, verb: Verb, ids: Sequence[int], outcome: Outcome, *, al
     LogEntry.objects.bulk_create(entries)
 
 
-def _entry(user_id: int, content_type_id: int, summary: str, object_id: str | None, shown: str) -> LogEntry:
+def _entry(user_id: Any, content_type_id: int, summary: str, object_id: str | None, shown: str) -> LogEntry:
     return LogEntry(
         user_id=user_id,
         content_type_id=content_type_id,

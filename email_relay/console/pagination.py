@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.paginator import Paginator
 from django.utils.functional import cached_property
@@ -10,7 +10,13 @@ from django.utils.functional import cached_property
 COUNTED = 5_000
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg] - not subscriptable at run time on every Django
+if TYPE_CHECKING:
+    PaginatorBase = Paginator[Any]
+else:
+    PaginatorBase = Paginator  # not subscriptable at run time on every Django
+
+
+class BoundedPaginator(PaginatorBase):
     """``count`` stops at ``COUNTED``; the order is kept while counting, because it steers the query plan."""
 
     @cached_property

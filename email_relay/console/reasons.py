@@ -33,5 +33,5 @@ def top_reasons(alias: str, now: datetime) -> list[Reason]:
 def words(code: int | None, enhanced: str, reply: str) -> str:
     """One line, the same for every message refused for the same reason."""
     text = VARIABLE.sub("…", reply).strip()
-    missing = [part for part in (str(code or ""), enhanced) if part and not text.startswith(part)]
+    missing = [part for part in (str(code or ""), enhanced) if part and part not in text]
     return " ".join([*missing, text])[:200] or "no reply"
