@@ -10,6 +10,8 @@ from tests.support.processes import Process
 from tests.support.waiting import wait_until
 
 MESSAGES = 200
+WINDOW = 2 * 16 + 100
+"""Most that may be unrecorded: two messages in each session, and one flush of verdicts."""
 SLOWLY = 0.02
 """Seconds before each reply, so that the fault comes in the middle."""
 
@@ -22,7 +24,7 @@ def kill_9(site: Installation) -> Tally:
     site.wait_for_quiet()
     unrecorded = len(site.smtp.received) - site.states()[SENT]
     _finish(site)
-    return site.tally("kill -9", allowed=unrecorded)
+    return site.tally("kill -9", allowed=min(unrecorded, WINDOW))
 
 
 def sigterm(site: Installation) -> Tally:
@@ -54,7 +56,7 @@ def stopped_past_its_lease(site: Installation) -> Tally:
             assert late.terminate() == 0, late.tail()
             assert _rows(site)[: len(before)] == before, "the late relay overwrote what another recorded"
             other.terminate()
-    return site.tally("SIGSTOP past the lease", allowed=unrecorded)
+    return site.tally("SIGSTOP past the lease", allowed=min(unrecorded, WINDOW))
 
 
 def connections_killed(site: Installation) -> Tally:
@@ -108,9 +110,9 @@ def twice_killed(site: Installation) -> Tally:
         _in_the_middle(site, 60)
         other.kill()
     site.wait_for_quiet()
-    allowed = len(site.smtp.received) - site.states()[SENT]
+    unrecorded = len(site.smtp.received) - site.states()[SENT]
     _finish(site)
-    return site.tally("kill -9 of both relays", allowed=allowed)
+    return site.tally("kill -9 of both relays", allowed=min(unrecorded, 2 * WINDOW))
 
 
 FAULTS: tuple[Callable[[Installation], Tally], ...] = (
