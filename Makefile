@@ -31,6 +31,7 @@ test-all: install  ## every test, the slow ones too
 
 chaos: install  ## kill -9, SIGTERM and lost servers, against the real worker
 	$(PYTEST) tests/e2e -m "slow or not slow" -k "p1 or p2 or p6 or p8"
+	$(BIN)/python -m tests.chaos --rounds 20
 
 demo: install  ## two projects, a relay and an SMTP server: watch mail travel
 	$(BIN)/python -m demo
