@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from email_relay import exceptions, queue
 from email_relay.compat import HAS_MAILERS
 from email_relay.models import Message, Status
+from email_relay.payload import content_of
 from email_relay.queue import enqueue
 from email_relay.signals import message_queued
 from tests.client.conftest import RolledBack, send_and_roll_back
@@ -434,3 +435,37 @@ def test_p12_options_that_cannot_be_meant(mail: Callable) -> None:
         email.send()
     with pytest.raises(exceptions.ConfigurationError, match="idempotency_key"):
         get_connection(idempotency_key="k")
+
+
+class Hidden(EmailMessage):
+    """A project's own ``message()``, which writes a Bcc and leaves out what every message needs."""
+
+    def message(self, *args: Any, **kwargs: Any) -> Any:
+        made = super().message(*args, **kwargs)
+        made["Bcc"] = "blind@example.org"
+        del made["Message-ID"]
+        del made["Date"]
+        return made
+
+
+def test_no_bcc_is_ever_in_the_headers_and_an_id_and_a_date_always(only_row: Callable) -> None:
+    email = Hidden("s", "b", "sender@example.com", ["reader@example.org"], bcc=["blind@example.org"])
+    email.send()
+    row = only_row()
+    content = bytes(row.mime)
+    assert b"blind" not in content
+    assert content.count(b"Message-ID: " + row.message_id.encode()) == content.count(b"\r\nDate: ") == 1
+    assert tuple(email.relay_handle) == (row.source, row.message_id)
+
+
+def test_p4_the_row_is_rendered_once(only_row: Callable) -> None:
+    rendered = []
+
+    class Counted(EmailMessage):
+        def message(self, *args: Any, **kwargs: Any) -> Any:
+            rendered.append(1)
+            return super().message(*args, **kwargs)
+
+    Counted("s", "b", "sender@example.com", ["reader@example.org"]).send()
+    assert bytes(only_row().mime) == content_of(only_row()).content
+    assert len(rendered) == 1

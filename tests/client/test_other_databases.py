@@ -79,6 +79,9 @@ def test_p11_the_relays_own_transaction_counts_whatever_is_watched(mail: Callabl
     with pytest.raises(RolledBack):
         send_and_roll_back(mail("rolled back"), using=RELAY)
     assert subjects() == []
+    with transaction.atomic(using=RELAY):
+        mail("there at once").send()
+        assert subjects() == ["there at once"]
 
 
 @pytest.mark.usefixtures("relay_database", "shop")
