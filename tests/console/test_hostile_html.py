@@ -47,7 +47,7 @@ def evil():
             self.send_response(204)
             self.end_headers()
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the name is the base class's
 
         def log_message(self, *_):
             pass
