@@ -1,4 +1,4 @@
-"""What only the database itself can give: defaults for clients of 0.x, storage, indexes, and the waking trigger.
+"""What only the database itself can give: defaults of what an enqueue leaves out, storage, indexes, the waking trigger.
 
 SQLite gets none of it: Django rebuilds its tables and would lose raw defaults; 0.x clients are served on PostgreSQL and
 MariaDB.
@@ -14,12 +14,6 @@ MESSAGE = "email_relay_message"
 CHANNEL = "email_relay"
 
 POSTGRESQL = [
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN source SET DEFAULT current_user",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN message_id SET DEFAULT ''",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN queue_id SET DEFAULT ''",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN lapse_count SET DEFAULT 0",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN due_at SET DEFAULT statement_timestamp()",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN ready_at SET DEFAULT statement_timestamp()",
     # what an enqueue of 1.0 leaves out, so that a role needs no right to name these columns
     f"ALTER TABLE {MESSAGE} ALTER COLUMN status SET DEFAULT 1",
     f"ALTER TABLE {MESSAGE} ALTER COLUMN retry_count SET DEFAULT 0",
@@ -55,12 +49,6 @@ FOR EACH STATEMENT EXECUTE FUNCTION {schema}.email_relay_wake()
 """
 
 MYSQL = [
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN source SET DEFAULT ''",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN message_id SET DEFAULT ''",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN queue_id SET DEFAULT ''",
-    f"ALTER TABLE {MESSAGE} ALTER COLUMN lapse_count SET DEFAULT 0",
-    f"ALTER TABLE {MESSAGE} MODIFY due_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6))",
-    f"ALTER TABLE {MESSAGE} MODIFY ready_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6))",
     f"ALTER TABLE {MESSAGE} MODIFY mime longblob NULL",
     # no partial indexes here: the status leads instead
     f"CREATE INDEX email_relay_claim_status ON {MESSAGE} (status, source, priority, due_at)",
