@@ -68,7 +68,7 @@ class Pacemaker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="email-relay-pacemaker", daemon=True)
 
-    def __enter__(self) -> Pacemaker:
+    def __enter__(self) -> Pacemaker:  # noqa: PYI034 - typing.Self is not on 3.8
         if self.settings.RELAY_HEALTHCHECK_URL:
             self._thread.start()
         return self
@@ -101,7 +101,7 @@ def _first(alias: str, worker: str, pause: float) -> bool:
         return False
     stale = Q(heartbeat_at__isnull=True) | Q(heartbeat_at__lte=now - timedelta(seconds=0.9 * pause))
     if not Worker.objects.using(alias).filter(name=worker).exists():
-        workers._write(alias, worker)
+        workers._write(alias, worker)  # noqa: SLF001 - the same room's record
     return Worker.objects.using(alias).filter(stale, name=worker).update(heartbeat_at=now) > 0
 
 
@@ -112,11 +112,14 @@ def _ping(settings: RelaySettings, health: Health, alias: str) -> BeatReport:
         return BeatReport("withheld", health.trouble)
     try:
         status = _request(settings, url, _body(settings, health, alias))
-    except Exception as error:
+    except ConfigurationError as error:
+        logger.error("heartbeat impossible: %s", error)  # noqa: TRY400 - the text says what to do
+        return BeatReport("failed", "httpx is not installed")
+    except Exception as error:  # noqa: BLE001 - whatever the HTTP client raises, mail goes on
         logger.warning("heartbeat failed: %s", type(error).__name__)
         return BeatReport("failed", type(error).__name__)
     expected = settings.RELAY_HEALTHCHECK_STATUS_CODE
-    if status != expected and not (status == 201 and settings.RELAY_HEALTHCHECK_STYLE == HEALTHCHECKS):
+    if status != expected and not (status == 201 and settings.RELAY_HEALTHCHECK_STYLE == HEALTHCHECKS):  # noqa: PLR2004
         logger.warning("heartbeat answered with status %s instead of %s", status, expected)
         return BeatReport("failed", f"status {status}")
     return BeatReport("sent" if health.well else "failure sent", "" if health.well else health.trouble)

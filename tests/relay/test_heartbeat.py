@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -54,6 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def switch():
+    pytest.importorskip("httpx")
     server = Switch()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -184,3 +186,10 @@ def test_the_pacemaker_beats_again_and_again(switch):
     with heartbeat.Pacemaker(ALIAS, "me:1", settings) as pacemaker:
         wait_until(lambda: len(switch.requests) >= 3, 60, "three pings")
     pacemaker._thread.join(60)
+
+
+def test_p12_a_url_without_the_library_says_what_to_install(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    settings = RelaySettings(RELAY_HEALTHCHECK_URL="http://127.0.0.1:9/ping")
+    assert heartbeat.beat(ALIAS, "me:1", settings).result == "failed"
+    assert "django-email-relay[hc]" in caplog.text
