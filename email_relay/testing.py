@@ -11,6 +11,7 @@ wants the queue itself uses `queueing` around its code::
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
@@ -35,8 +36,14 @@ def queueing() -> Iterator[Callable[[], List[Message]]]:
     changed: Dict[str, Any] = {"EMAIL_BACKEND": BACKEND}
     if mailers:
         changed = {"MAILERS": {alias: {"BACKEND": BACKEND} for alias in mailers}}
-    with override_settings(**changed):
+    override = override_settings(**changed)
+    with warnings.catch_warnings():  # EMAIL_BACKEND is deprecated in Django 6.1, and still what most projects set
+        warnings.simplefilter("ignore")
+        override.enable()
+    try:
         yield lambda: list(_messages().filter(id__gt=before).order_by("id"))
+    finally:
+        override.disable()
 
 
 def queued_messages(

@@ -117,8 +117,8 @@ def test_a_database_file_that_is_read_only(mail: Callable, relay_database: None,
 def test_p13_a_database_that_is_down_says_so_without_the_mail(mail: Callable) -> None:
     pytest.importorskip("django.db.backends.postgresql.base")
     with alias_for("postgresql://someone:hunter2@127.0.0.1:1/none", alias=RELAY):
+        assert silently(mail()) == 0
         with pytest.raises(exceptions.QueueUnavailable, match="See that it runs") as caught:
             mail(body=SECRET).send()
-        assert silently(mail()) == 0
     assert "hunter2" not in str(caught.value)
     assert SECRET not in str(caught.value)
