@@ -22,6 +22,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "relay_worker.urls"
 WSGI_APPLICATION = "relay_worker.wsgi.application"
 STATIC_URL = "/static/"
+(_var / "static").mkdir(exist_ok=True)
 STATIC_ROOT = str(_var / "static")
 LOGIN_REDIRECT_URL = "/"
 
