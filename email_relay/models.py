@@ -124,7 +124,7 @@ class Message(models.Model):
             ),
             models.Index(fields=["lease_until"], name="email_relay_lapse", condition=Q(status=5)),
             models.Index(fields=["sent_at"], name="email_relay_sent", condition=Q(status=4)),
-            models.Index(fields=["updated_at"], name="email_relay_ended", condition=Q(status__in=[3, 7])),
+            models.Index(fields=["updated_at"], name="email_relay_ended", condition=Q(status__in=[3, 6, 7])),
             models.Index(fields=["message_id"], name="email_relay_message_id"),
             models.Index(fields=["queue_id"], name="email_relay_queue_id", condition=~Q(queue_id="")),
         ]

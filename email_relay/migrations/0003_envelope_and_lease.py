@@ -267,7 +267,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="message",
             index=models.Index(
-                condition=models.Q(("status__in", [3, 7])), fields=["updated_at"], name="email_relay_ended"
+                condition=models.Q(("status__in", [3, 6, 7])), fields=["updated_at"], name="email_relay_ended"
             ),
         ),
         migrations.AddIndex(
