@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -23,7 +24,8 @@ ROWS, QUEUED, ROUNDS = 1_000_000, 50_000, 9
 FILL = """
 INSERT INTO email_relay_message (data, priority, status, retry_count, log, created_at, updated_at, sent_at, recipients,
   message_id, queue_id, source, worker, due_at, ready_at, lapse_count)
-SELECT jsonb_build_object('subject', 'Order ' || n || ' has shipped', 'to', jsonb_build_array('u' || n %% 200000 || '@example.com')),
+SELECT jsonb_build_object('subject', 'Order ' || n || ' has shipped', 
+  'to', jsonb_build_array('u' || n %% 200000 || '@example.com')),
   1 + n %% 3, %(status)s, 0, '250 2.0.0 Ok', now() - (%(rows)s - n) * interval '2 seconds', now(),
   CASE WHEN %(status)s = 4 THEN now() - (%(rows)s - n) * interval '2 seconds' END,
   jsonb_build_array('u' || n %% 200000 || '@example.com'), '<' || n || '.%(status)s@example.org>', 'Q' || n, 'source' || n %% 10,
@@ -44,7 +46,7 @@ def main() -> None:
         connection.creation.destroy_test_db(settings.DATABASES["default"]["NAME"], verbosity=0)
 
 
-def fill(connection) -> None:
+def fill(connection: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
         cursor.execute("SET maintenance_work_mem = '256MB'")
@@ -53,7 +55,7 @@ def fill(connection) -> None:
         cursor.execute("VACUUM ANALYZE email_relay_message")
 
 
-def measure(connection) -> None:
+def measure(connection: Any) -> None:
     from django.contrib.auth.models import User
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
