@@ -37,13 +37,18 @@ def queueing() -> Iterator[Callable[[], List[Message]]]:
     if mailers:
         changed = {"MAILERS": {alias: {"BACKEND": BACKEND} for alias in mailers}}
     override = override_settings(**changed)
-    with warnings.catch_warnings():  # EMAIL_BACKEND is deprecated in Django 6.1, and still what most projects set
-        warnings.simplefilter("ignore")
-        override.enable()
+    _quietly(override.enable)
     try:
         yield lambda: list(_messages().filter(id__gt=before).order_by("id"))
     finally:
-        override.disable()
+        _quietly(override.disable)
+
+
+def _quietly(change: Callable[[], object]) -> None:
+    """Without the warning that EMAIL_BACKEND is deprecated in Django 6.1: many projects still set it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        change()
 
 
 def queued_messages(

@@ -109,9 +109,10 @@ def test_a_database_that_is_not_migrated(mail: Callable, tmp_path: Path) -> None
 
 def test_a_database_file_that_is_read_only(mail: Callable, relay_database: None, tmp_path: Path) -> None:
     uri = f"file:{tmp_path}/relay.sqlite3?mode=ro"
-    with alias_for(uri, alias="read_only", uri=True) as connection:
-        with pytest.raises(exceptions.QueueUnavailable, match="read-only"), explained(connection):
-            connection.cursor().execute("DELETE FROM email_relay_message")
+    with alias_for(uri, alias="read_only", uri=True) as read_only:
+        cursor = read_only.cursor()
+        with pytest.raises(exceptions.QueueUnavailable, match="read-only"), explained(read_only):
+            cursor.execute("DELETE FROM email_relay_message")
 
 
 def test_p13_a_database_that_is_down_says_so_without_the_mail(mail: Callable) -> None:
