@@ -24,7 +24,7 @@ ROWS, QUEUED, ROUNDS = 1_000_000, 50_000, 9
 FILL = """
 INSERT INTO email_relay_message (data, priority, status, retry_count, log, created_at, updated_at, sent_at, recipients,
   message_id, queue_id, source, worker, due_at, ready_at, lapse_count)
-SELECT jsonb_build_object('subject', 'Order ' || n || ' has shipped', 
+SELECT jsonb_build_object('subject', 'Order ' || n || ' has shipped',
   'to', jsonb_build_array('u' || n %% 200000 || '@example.com')),
   1 + n %% 3, %(status)s, 0, '250 2.0.0 Ok', now() - (%(rows)s - n) * interval '2 seconds', now(),
   CASE WHEN %(status)s = 4 THEN now() - (%(rows)s - n) * interval '2 seconds' END,
