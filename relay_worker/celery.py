@@ -13,6 +13,8 @@ filesystem.install()
 
 app = Celery("relay_worker")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# a connection serves many drains; a drain that meets a broken one closes it
+app.conf["CELERY_DB_REUSE_MAX"] = 1000
 app.conf.imports = ("relay_worker.tasks",)
 
 

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from celery import shared_task
+from django.db import DatabaseError, InterfaceError, connections
 
 from email_relay.conf import relay_settings
 from email_relay.relay import heartbeat as heartbeats
@@ -49,8 +50,14 @@ def heartbeat() -> dict[str, Any]:
 
 def _drain() -> dict[str, Any]:
     engine = process_engine()
-    with _shield(), Pacemaker(engine.alias, engine.worker, engine.settings, at_once=False):
-        report = _until_idle(engine)
+    try:
+        with _shield(), Pacemaker(engine.alias, engine.worker, engine.settings, at_once=False):
+            report = _until_idle(engine)
+    except (DatabaseError, InterfaceError):
+        # the connection outlives a task, so the next one must not find a broken one
+        connections[engine.alias].close()
+        _idleness.pop(engine.worker, None)
+        raise
     return {**report.as_dict(), "server": engine.server}
 
 

@@ -202,7 +202,7 @@ class Courier(threading.Thread):
             self._again(self._untouched())
         except ServerUnavailable as error:
             return self._unreachable(error, self._untouched())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a transport or a bug raises, the parcels come back
             logger.error("delivery broke: %s", described(error))  # noqa: TRY400 - no text of the error (P13)
             self._hang_up()
             self._broken(error)
@@ -261,6 +261,6 @@ class Courier(threading.Thread):
             return
         try:
             session.close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a transport or a bug raises, the parcels come back
             # the parcels of this courier must still go back
             logger.error("cannot close a session with %s: %s", self.dispatcher.transport.server, described(error))  # noqa: TRY400

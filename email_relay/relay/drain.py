@@ -25,6 +25,7 @@ from email_relay.relay.hand import Hand
 from email_relay.relay.observe import announce
 from email_relay.relay.outcomes import Judge, Verdict
 from email_relay.relay.settle import settle
+from email_relay.relay.suppressing import suppress_unknown_users
 from email_relay.relay.transport.base import Delivery
 from email_relay.relay.vocabulary import SUSPECT_LAPSES
 
@@ -202,13 +203,16 @@ class Drain:
 
     def _handle(self, claim: leases.Claim, rows: int) -> None:
         first = not self.taken
-        passages, verdicts = self._sifted(claim, first=first)
+        passages, verdicts = self._sifted(claim)
         self.taken += len(claim.messages)
         self.hand.out.update((passage.message.id, passage.message) for passage in passages)
         for verdict in verdicts:
             self._judged(verdict)
         self.engine.dispatcher.submit([passage.job for passage in passages])
         if first:
+            # the mail is on its way: these may take their time
+            outages = circuit.outages(self.engine.alias, self.engine.server)
+            self.judge = Judge(self.engine.retry, self.engine.random, outages)
             workers.busy(self.engine.alias, self.engine.worker)
         if self.on_backlog is not None and len(claim.messages) >= rows:
             self.on_backlog()
@@ -218,11 +222,8 @@ class Drain:
             # what was claimed still goes out
             self._closing, self.report.more = "EMAIL_MAX_BATCH reached", True
 
-    def _sifted(self, claim: leases.Claim, *, first: bool) -> Tuple[List[Passage], List[Verdict]]:
+    def _sifted(self, claim: leases.Claim) -> Tuple[List[Passage], List[Verdict]]:
         try:
-            if first:
-                outages = circuit.outages(self.engine.alias, self.engine.server)
-                self.judge = Judge(self.engine.retry, self.engine.random, outages)
             return sift(self.engine.alias, claim, self.engine.policies)
         except Exception:
             # not in hand yet: `_wind_up` gives them back
@@ -308,6 +309,8 @@ class Drain:
         for verdict in verdicts:
             if verdict.message.id not in recorded:
                 logger.warning("lease lost id=%s: another relay has it, nothing was recorded", verdict.message.id)
+        if self.engine.settings.SUPPRESS_UNKNOWN_USERS:
+            suppress_unknown_users(self.engine.alias, kept)
         announce(kept, self.engine.server)
 
     def _give_back(self) -> None:

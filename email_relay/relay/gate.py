@@ -53,7 +53,7 @@ def _judge(message: Leased, claim: Claim, policies: Policies) -> Passage | Verdi
         message, content = _readable(message)
     except UnreadablePayload as error:
         return failed(message, f"Cannot be read: {error}")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # whatever a row of strangers makes the renderer raise: it fails alone (P5)
         logger.error("cannot render id=%s: %s", message.id, described(error))  # noqa: TRY400
         return failed(message, f"Cannot be read: {type(error).__name__}")

@@ -36,7 +36,7 @@ class MalformedReply(ValueError):
 def reply_code(raw: bytes) -> int:
     """The basic code that opens ``raw``. Raises `MalformedReply`."""
     digits = raw[:3]
-    if len(digits) != 3 or not digits.isdigit() or not b"2" <= digits[:1] <= b"5":
+    if len(digits) != 3 or not digits.isdigit() or not b"2" <= digits[:1] <= b"5":  # noqa: PLR2004 - three digits
         raise MalformedReply("the server's answer is not an SMTP reply")
     return int(digits)
 

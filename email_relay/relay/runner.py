@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Optional
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from email_relay.relay import circuit, heartbeat, retention, workers
 from email_relay.relay.drain import CIRCUIT_OPEN, DrainReport, drain
@@ -64,7 +64,6 @@ class Runner:
     def _turn(self) -> None:
         self.woken.clear()
         try:
-            close_old_connections()
             pause = self._rest(drain(self.stopping, engine=self.engine))
             self._purge_by_the_clock()
             self._troubles = 0

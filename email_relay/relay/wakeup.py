@@ -56,7 +56,7 @@ class Listener:
             try:
                 self._listen(connection)
                 pause = RECONNECT_SECONDS[0]
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the driver raises: the link is gone and made anew
                 logger.warning("listener lost its connection (%s), again in %.1fs", type(error).__name__, pause)
                 self._stop.wait(pause)
                 pause = min(2 * pause, most)

@@ -26,11 +26,11 @@ class Reply:
 
     @property
     def accepted(self) -> bool:
-        return 200 <= self.code < 300
+        return 200 <= self.code < 300  # noqa: PLR2004 - classes of RFC 5321
 
     @property
     def permanent(self) -> bool:
-        return 500 <= self.code < 600
+        return 500 <= self.code < 600  # noqa: PLR2004 - classes of RFC 5321
 
     @property
     def temporary(self) -> bool:

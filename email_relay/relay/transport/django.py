@@ -77,7 +77,7 @@ class DjangoSession:
             sent = self._backend.send_messages([email])
         except smtplib.SMTPRecipientsRefused as error:
             return {address: _refusal(error, address) for address in everyone}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return dict.fromkeys(everyone, classify(error))
         return everyone if sent is None or sent else dict.fromkeys(everyone, NOT_TAKEN)
 
@@ -85,7 +85,7 @@ class DjangoSession:
         """Never raises: what a backend says at its end concerns no message."""
         try:
             self._backend.close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a backend may raise anything
             logger.debug("closing the backend failed: %s", type(error).__name__)
 
 
@@ -106,7 +106,7 @@ def _refusal(error: smtplib.SMTPRecipientsRefused, address: str) -> Reply:
 def _reply(code: int, text: Any) -> Reply:
     words = text if isinstance(text, bytes) else str(text).encode("utf-8", "replace")
     said = parse(b"250 " + b" ".join(words.split()))
-    return Reply(code if 200 <= code < 600 else NO_REPLY, said.text, said.enhanced)
+    return Reply(code if 200 <= code < 600 else NO_REPLY, said.text, said.enhanced)  # noqa: PLR2004
 
 
 def _described(error: BaseException) -> str:

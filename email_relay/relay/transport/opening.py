@@ -136,7 +136,7 @@ def open_link(config: SmtpConfig) -> tuple[Wire, Features]:
     try:
         features = opening.proceed()
         assert opening.wire is not None
-        return opening.wire, features
+        return opening.wire, features  # noqa: TRY300 - the assertion belongs inside
     except (OSError, smtplib.SMTPException, ValueError) as error:
         opening.close()
         raise _unavailable(error, config) from error

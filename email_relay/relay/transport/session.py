@@ -140,7 +140,7 @@ class SmtpSession:
         if reply.code == CLOSING:
             self._strand(str(reply), following)
             return None
-        if 300 <= reply.code < 400:
+        if 300 <= reply.code < 400:  # noqa: PLR2004 - class 3 asks for more where nothing more is due
             self._distrust(current)
             current.lose("the server's replies are out of step")
             self._strand("replies out of step", following)

@@ -159,26 +159,26 @@ class Transaction:
             self._hear_mail(code, raw)
         elif slot == DATA:
             self._hear_data(code, raw)
-        elif not 200 <= code < 300:
+        elif not 200 <= code < 300:  # noqa: PLR2004 - class 2 of RFC 5321
             raise OutOfStep
 
     def _hear_mail(self, code: int, raw: bytes) -> None:
-        if 300 <= code < 400:
+        if 300 <= code < 400:  # noqa: PLR2004
             raise OutOfStep
         if code == AUTHENTICATION_REQUIRED:
             raise NotAllowedIn(parse(raw))
         self.mail_answered = True
-        if code >= 400:
+        if code >= 400:  # noqa: PLR2004
             self.mail_refused = self.concluded = True
             self.final = reply = parse(raw)
             self.refused.update(dict.fromkeys(self._paths, reply))
 
     def _hear_recipient(self, slot: int, code: int, raw: bytes) -> None:
-        if 300 <= code < 400 or (self.mail_refused and code < 400):
+        if 300 <= code < 400 or (self.mail_refused and code < 400):  # noqa: PLR2004
             raise OutOfStep
         if self.mail_refused:
             return
-        if code < 300:
+        if code < 300:  # noqa: PLR2004
             self.accepted.append(self._paths[slot])
             return
         if code == OUT_OF_SEQUENCE and self.pipelined:
@@ -186,9 +186,9 @@ class Transaction:
         self.final = self.refused[self._paths[slot]] = parse(raw)
 
     def _hear_data(self, code: int, raw: bytes) -> None:
-        if code < 300:
+        if code < 300:  # noqa: PLR2004
             raise OutOfStep
-        if code < 400:
+        if code < 400:  # noqa: PLR2004
             self.data_open = True
         elif self.accepted:
             if code == OUT_OF_SEQUENCE and self.pipelined:
