@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import path
-from django.views.generic import RedirectView
 
+from email_relay.console.pages.dashboard import dashboard
 from relay_worker import metrics, probes
 
 urlpatterns = [
@@ -13,5 +13,5 @@ urlpatterns = [
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", metrics.view, name="metrics"),
     path("admin/", admin.site.urls),
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="start"),
+    path("", dashboard, name="start"),
 ]

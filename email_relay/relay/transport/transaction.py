@@ -17,7 +17,6 @@ GROUP = 50
 """Most commands of one pipelined write: their answers must fit into the socket's buffers, or both sides wait for ever."""
 RSET, MAIL, DATA = -3, -2, -1
 CLOSING, OUT_OF_SEQUENCE, AUTHENTICATION_REQUIRED, START_INPUT = 421, 503, 530, 354
-NO_8BIT = Reply(554, "the server does not take 8-bit mail", "5.6.3")
 
 
 class OutOfStep(Exception):
@@ -80,9 +79,8 @@ class Transaction:
             return self._refuse_all(addresses.BAD_SENDER)
         if not sender.isascii() and not features.smtputf8:
             return self._refuse_all(addresses.SENDER_NEEDS_SMTPUTF8)
-        eightbit = not self.parcel.content.isascii()
-        if eightbit and not features.eightbit:
-            return self._refuse_all(NO_8BIT)
+        # without the extension 8-bit mail goes out undeclared, as Django sends it: servers take it, and P4 wants these bytes
+        eightbit = features.eightbit and not self.parcel.content.isascii()
         paths = self._recipient_paths(features)
         if paths:
             utf8 = not sender.isascii() or any(not path.isascii() for path in paths)
