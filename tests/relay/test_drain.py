@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 
@@ -11,6 +12,7 @@ from django.db import OperationalError
 from email_relay.models import Attempt, Message, Server, Status, Suppression, Worker
 from email_relay.relay import drain as drain_module
 from email_relay.relay import leases
+from email_relay.relay.dispatch import Dispatcher
 from email_relay.relay.drain import CIRCUIT_OPEN, drain
 from email_relay.relay.transport.base import Reply
 from email_relay.relay.transport.memory import MemoryTransport
@@ -328,8 +330,16 @@ def test_p5_a_suspect_goes_alone_and_its_neighbours_are_recorded_before(run, mon
             sending_then.append((len(found.messages), states()["SENDING"]))
         return found
 
+    transport, report, turns = MemoryTransport(gate=threading.Event()), Dispatcher.report, itertools.count(1)
+
+    def slow_report(self, timeout):
+        if next(turns) == 4:  # the drain has had its chances to claim while the neighbours are out
+            transport.gate.set()
+        return report(self, timeout)
+
     monkeypatch.setattr(leases, "claim", claim)
-    assert run().sent == 11
+    monkeypatch.setattr(Dispatcher, "report", slow_report)
+    assert run(transport).sent == 11
     assert sending_then == [(1, 1)]
 
 
