@@ -11,11 +11,11 @@ from django.db import DatabaseError, InterfaceError, connections
 from email_relay.conf import relay_settings
 from email_relay.relay import heartbeat as heartbeats
 from email_relay.relay import retention
-from email_relay.relay.drain import DrainReport
 from email_relay.relay.drain import drain as drain_queue
 from email_relay.relay.engine import Engine, process_engine
 from email_relay.relay.heartbeat import Pacemaker
 from email_relay.relay.idling import Idleness
+from email_relay.relay.report import DrainReport
 from email_relay.relay.throttle import interval
 from relay_worker.shutdown import shutdown
 

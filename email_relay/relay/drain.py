@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from django.db import DatabaseError, InterfaceError, connections
 
@@ -24,6 +23,7 @@ from email_relay.relay.gate import Passage, sift
 from email_relay.relay.hand import Hand
 from email_relay.relay.observe import announce
 from email_relay.relay.outcomes import Judge, Verdict
+from email_relay.relay.report import DrainReport, Stop
 from email_relay.relay.settle import settle
 from email_relay.relay.suppressing import suppress_unknown_users
 from email_relay.relay.transport.base import Delivery
@@ -37,44 +37,6 @@ HORIZON_SECONDS = 0.25
 TICK_SECONDS = 0.05
 RECONNECT_SECONDS = (0.2, 5.0)
 CIRCUIT_OPEN = "circuit open"
-
-
-class Stop(Protocol):
-    """What tells a drain to end; a `threading.Event` is one."""
-
-    def is_set(self) -> bool: ...
-
-    def wait(self, timeout: Optional[float] = None) -> bool: ...
-
-
-@dataclass
-class DrainReport:
-    """Counts of one drain, never content. ``more``: it stopped at a limit, and there may be more to do."""
-
-    sent: int = 0
-    deferred: int = 0
-    failed: int = 0
-    returned: int = 0
-    more: bool = False
-    reason: str = ""
-
-    @property
-    def total(self) -> int:
-        return self.sent + self.deferred + self.failed + self.returned
-
-    def plus(self, later: DrainReport) -> DrainReport:
-        """Both together; the later one says how it ended."""
-        return DrainReport(
-            self.sent + later.sent,
-            self.deferred + later.deferred,
-            self.failed + later.failed,
-            self.returned + later.returned,
-            later.more,
-            later.reason,
-        )
-
-    def as_dict(self) -> Dict[str, Any]:
-        return asdict(self)
 
 
 def drain(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from email_relay.relay import workers
-from email_relay.relay.drain import CIRCUIT_OPEN, DrainReport
+from email_relay.relay.drain import CIRCUIT_OPEN
 from email_relay.relay.engine import Engine
+from email_relay.relay.report import DrainReport
 
 FACTOR = 3
 """Idleness is declared for so many pauses, and renewed when one of them is left."""

@@ -10,10 +10,11 @@ from typing import Optional
 from django.db import DatabaseError, InterfaceError, connections
 
 from email_relay.relay import circuit, heartbeat, retention, workers
-from email_relay.relay.drain import CIRCUIT_OPEN, DrainReport, drain
+from email_relay.relay.drain import CIRCUIT_OPEN, drain
 from email_relay.relay.engine import Engine, build
 from email_relay.relay.heartbeat import Pacemaker
 from email_relay.relay.idling import Idleness
+from email_relay.relay.report import DrainReport
 from email_relay.relay.wakeup import Listener
 
 logger = logging.getLogger("email_relay.relay")

@@ -4,8 +4,9 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from email_relay.relay.drain import DrainReport, drain
+from email_relay.relay.drain import drain
 from email_relay.relay.engine import Engine
+from email_relay.relay.report import DrainReport
 from tests.relay import rows
 
 
