@@ -17,10 +17,18 @@ import nox
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / ".nox" / "matrix"
 FOLDERS = ("tests/client", "tests/migrations", "tests/relay", "tests/infrastructure")
-TOOLS = ("pytest>=8", "pytest-django>=4.8", "pytest-timeout", "pytest-xdist", "hypothesis", "cryptography")
+TOOLS = (
+    "pytest>=8",
+    "pytest-django>=4.8",
+    "pytest-timeout",
+    "pytest-rerunfailures",
+    "pytest-xdist",
+    "hypothesis",
+    "cryptography",
+)
 DRIVERS = {
     "psycopg2": ("postgresql", ["psycopg2-binary>=2.9,<3"]),
-    "psycopg3": ("postgresql", ["psycopg[binary]>=3.1,<4"]),
+    "psycopg3": ("postgresql", ["psycopg[binary]>=3.2,<4"]),
     "pymysql": ("mariadb", ["PyMySQL>=1.1,<2"]),
     "sqlite": ("sqlite", []),
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any, Sequence
+from weakref import WeakSet
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from email_relay.relay.vocabulary import FATAL_LAPSES, LAPSED_LOG, LEASED_COLUMNS, SUSPECT_LAPSES
 
@@ -74,7 +76,21 @@ RETURNING lease_token
 """
 
 
+# Beside a big table the planner thinks this statement worth compiling, which takes ten times as long as running it.
+_without_jit: WeakSet[Any] = WeakSet()
+
+
+def _switch_jit_off(connection: BaseDatabaseWrapper) -> None:
+    """Once for each link to the database."""
+    connection.ensure_connection()
+    if connection.connection not in _without_jit:
+        with connection.cursor() as cursor:
+            cursor.execute("SET jit = off")
+        _without_jit.add(connection.connection)
+
+
 def execute(alias: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+    _switch_jit_off(connections[alias])
     with connections[alias].cursor() as cursor:
         cursor.execute(CLAIM, {**parameters, "lapsed_log": LAPSED_LOG})
         rows: Sequence[Sequence[Any]] = cursor.fetchall()
