@@ -44,9 +44,10 @@ class Returned:
 
 @dataclass(frozen=True)
 class Unreachable:
-    """The server refused a session while no other session works."""
+    """The server refused a session while no other session works. ``begun``: the parcel at which a fresh session died."""
 
     error: ServerUnavailable
+    begun: Optional[Job] = None
 
 
 Report = Union[Delivery, Returned, Unreachable]
@@ -201,7 +202,8 @@ class Courier(threading.Thread):
             logger.debug("session with %s ended: %s", self.dispatcher.transport.server, ended.reason)
             self._again(self._untouched())
         except ServerUnavailable as error:
-            return self._unreachable(error, self._untouched())
+            jobs = self._untouched()
+            return self._unreachable(error, jobs, begun=jobs[0] if jobs else None)
         except Exception as error:  # noqa: BLE001 - whatever a transport or a bug raises, the parcels come back
             logger.error("delivery broke: %s", described(error))  # noqa: TRY400 - no text of the error (P13)
             self._hang_up()
@@ -236,13 +238,13 @@ class Courier(threading.Thread):
         for job in jobs:
             self.dispatcher.inbox.put(job)
 
-    def _unreachable(self, error: ServerUnavailable, jobs: Sequence[Job]) -> bool:
+    def _unreachable(self, error: ServerUnavailable, jobs: Sequence[Job], begun: Optional[Job] = None) -> bool:
         self._hang_up()
         if self.dispatcher.content_with_others(self):
             self._again(jobs)
         else:
             # the reason first: whoever sees the last job come back must know already
-            self.dispatcher.reports.put(Unreachable(error))
+            self.dispatcher.reports.put(Unreachable(error, begun))
             self.dispatcher.reports.put(Returned(jobs))
         return False
 

@@ -26,7 +26,7 @@ from email_relay.relay.outcomes import Judge, Verdict
 from email_relay.relay.report import DrainReport, Stop
 from email_relay.relay.settle import settle
 from email_relay.relay.suppressing import suppress_unknown_users
-from email_relay.relay.transport.base import Delivery
+from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
 from email_relay.relay.vocabulary import SUSPECT_LAPSES
 
 logger = logging.getLogger("email_relay.relay")
@@ -219,8 +219,8 @@ class Drain:
         if message is None:
             return
         self._delivered += 1
-        self.engine.dispatcher.observe(delivery.seconds)
         self._judged(self.judge.judge(message, delivery, self._now()))
+        self.engine.dispatcher.observe(delivery.seconds)
 
     def _now(self) -> datetime:
         """The database's clock, as the last claim told it: this machine's may be wrong."""
@@ -236,12 +236,25 @@ class Drain:
                 self._close("EMAIL_MAX_DEFERRED reached", more=True)
 
     def _unreachable(self, report: Unreachable) -> None:
+        if self._again_at_this_message(report):
+            return
         self._close(CIRCUIT_OPEN)
         self._take_back()
         if self._tripped:
             return  # several sessions may have met the same trouble
         self._tripped = True
         circuit.trip(self.engine.alias, self.engine.server, report.error.reason, self.engine.random)
+
+    def _again_at_this_message(self, report: Unreachable) -> bool:
+        """Two fresh sessions in a row died at one message: it is deferred, or it would stand before all others (P5)."""
+        begun, before = report.begun, self.engine.died_at
+        self.engine.died_at = begun.parcel.key if begun else None
+        if begun is None or begun.parcel.key != before:
+            return False
+        self.engine.died_at = None
+        reply = Reply(NO_REPLY, report.error.reason)
+        self._delivery(Delivery(begun.parcel, dict.fromkeys(begun.parcel.recipients, reply), reply))
+        return True
 
     # -- keeping --------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class Engine:
     retry: RetryPolicy
     worker: str
     random: Random = random.random
+    died_at: Optional[int] = None
+    """The message at which the last fresh session died, if one did."""
 
     @property
     def server(self) -> str:

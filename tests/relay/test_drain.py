@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from django.db import OperationalError
 
+from email_relay.exceptions import ServerUnavailable
 from email_relay.models import Attempt, Message, Server, Status, Suppression, Worker
 from email_relay.relay import drain as drain_module
 from email_relay.relay import leases
@@ -507,3 +508,20 @@ def test_email_max_retries_is_kept(run, retries):
         Message.objects.update(due_at=ago(1))
     assert Message.objects.get().status == Status.FAILED
     assert len(later.delivered) == retries + 1
+
+
+def test_p5_a_message_at_which_every_session_dies_does_not_stand_before_the_others(run, engines):
+    """It looks like an outage once; at the second fresh session it is deferred, and the rest goes out."""
+    queued(recipients=["killer@example.com"], priority=3)
+    queued(recipients=["other@example.com"])
+
+    def script(parcel, recipient):
+        return ServerUnavailable("421 at MAIL") if recipient.startswith("killer") else None
+
+    relay = engines(MemoryTransport(script))
+    assert drain(engine=relay).reason == CIRCUIT_OPEN
+    assert {message.retry_count for message in Message.objects.all()} == {0}, "so far it may be an outage"
+    Server.objects.update(probe_at=ago(1))
+    report = drain(engine=relay)
+    assert (report.sent, report.deferred) == (1, 1)
+    assert Message.objects.deferred().get().recipients == ["killer@example.com"]
