@@ -13,15 +13,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from benchmarks.contestants import CONTESTANTS, Contestant, smtplib_loop
 from benchmarks.cpu import tree_seconds
-from benchmarks.servers import Sink, Watch, execute, free_port
+from benchmarks.servers import Sink, Watch, execute, free_port, wait_until_it_listens
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LOOP_NAME = "smtplib loop"
-Figures = dict[str, list[dict[str, float]]]
+Round = dict[str, Optional[float]]
+Figures = dict[str, list[Round]]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -34,9 +35,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def drain_round(
-    contestant: Contestant, count: int, port: int, sink: Sink, folder: Path, timeout: float
-) -> dict[str, float]:
+def drain_round(contestant: Contestant, count: int, port: int, sink: Sink, folder: Path, timeout: float) -> Round:
     """Queue, start the drainer, and watch the sink."""
     contestant.empty()
     contestant.send(count)
@@ -49,13 +48,14 @@ def drain_round(
         rate = watch.rate()
         seconds = (watch.last or time.monotonic()) - began
         time.sleep(0.3)  # the last settle counts too
-        cpu = tree_seconds(process.pid) if process.poll() is None else 0.0
+        # a drainer that has ended took its CPU time with it: not measured is not nothing
+        cpu_ms = 1000 * tree_seconds(process.pid) / count if process.poll() is None else None
     finally:
         stop(process)
-    return {"rate": rate, "seconds": seconds, "cpu_ms": 1000 * cpu / count}
+    return {"rate": rate, "seconds": seconds, "cpu_ms": cpu_ms}
 
 
-def loop_round(count: int, port: int, sink: Sink, folder: Path) -> dict[str, float]:
+def loop_round(count: int, port: int, sink: Sink, folder: Path) -> Round:
     content = folder / "content.eml"
     content.write_bytes(b"Subject: loop\r\nFrom: from@example.com\r\n\r\n" + (b"x" * 76 + b"\r\n") * 55)
     watch = Watch(sink, count, 120)
@@ -65,10 +65,10 @@ def loop_round(count: int, port: int, sink: Sink, folder: Path) -> dict[str, flo
     rate = watch.rate()
     for process in processes:
         process.wait()
-    return {"rate": rate, "seconds": watch.last - began, "cpu_ms": 0.0}
+    return {"rate": rate, "seconds": watch.last - began, "cpu_ms": None}
 
 
-def enqueue_round(contestant: Contestant, count: int) -> dict[str, float]:
+def enqueue_round(contestant: Contestant, count: int) -> Round:
     contestant.empty()
     measured = contestant.send(count, "single")
     return {
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace, folder: Path) -> Figures:
         port = free_port()
         command = [sys.executable, "-m", "benchmarks.delay", str(port), str(sink.port), str(options.late)]
         proxy = subprocess.Popen(command)
-        time.sleep(1)
+        wait_until_it_listens(port, "the delaying proxy")
     figures: Figures = {}
     try:
         for number in range(options.rounds):
@@ -109,22 +109,28 @@ def run(options: argparse.Namespace, folder: Path) -> Figures:
     return figures
 
 
+def median(rounds: list[Round], key: str) -> float | None:
+    """Of the rounds in which it was measured; None if in none."""
+    measured = [value for figure in rounds if (value := figure[key]) is not None]
+    return statistics.median(measured) if measured else None
+
+
+def shown(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
 def table(figures: Figures, reference: str) -> str:
-    medians = {
-        name: {key: statistics.median(figure[key] for figure in rounds) for key in rounds[0]}
-        for name, rounds in figures.items()
-    }
-    base = medians.get(reference, {}).get("rate") or 0.0
+    base = median(figures[reference], "rate") if reference in figures else None
     lines = [
         f"| contestant | messages/s (median, least-most) | seconds | CPU ms/message | x {reference} |",
         "|---|---|---|---|---|",
     ]
-    for name, median in medians.items():
-        rates = [figure["rate"] for figure in figures[name]]
-        ratio = f"{median['rate'] / base:.1f}" if base else "-"
+    for name, rounds in figures.items():
+        rates = [figure["rate"] or 0.0 for figure in rounds]
+        rate = statistics.median(rates)
         lines.append(
-            f"| {name} | {median['rate']:.0f} ({min(rates):.0f}-{max(rates):.0f}) | {median['seconds']:.2f} "
-            f"| {median['cpu_ms']:.2f} | {ratio} |"
+            f"| {name} | {rate:.0f} ({min(rates):.0f}-{max(rates):.0f}) | {shown(median(rounds, 'seconds'), 2)} "
+            f"| {shown(median(rounds, 'cpu_ms'), 2)} | {shown(rate / base if base else None, 1)} |"
         )
     return "\n".join(lines)
 

@@ -44,6 +44,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_until_it_listens(port: int, what: str) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"{what} does not listen on port {port}")
+
+
 class Sink:
     """Postfix's smtp-sink, whose counters say when each message came; needs the Debian package postfix."""
 
@@ -58,16 +68,7 @@ class Sink:
             self.process = subprocess.Popen(
                 [program, *user, "-c", "-m", "200", f"127.0.0.1:{self.port}", "1000"], stdout=out, stderr=out
             )
-        self._wait_until_it_listens()
-
-    def _wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise SystemExit("smtp-sink does not listen")
+        wait_until_it_listens(self.port, "smtp-sink")
 
     def received(self) -> int:
         found = re.findall(rb"mesg=(\d+)", self.log.read_bytes()[-200:])
