@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.generator import BytesGenerator
 from email.message import Message as StandardMessage
-from email.policy import SMTP
+from email.policy import SMTP, compat32
 from io import BytesIO
 from smtplib import quoteaddr
 from typing import Any
@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
 from django.db import models
+
+from email_relay.flattening import QuickCompat32, set_boundaries
 
 HAS_MAILERS = django.VERSION >= (6, 1)
 HAS_MODERN_MAIL = django.VERSION >= (6, 0)
@@ -25,6 +27,7 @@ _settings: Any = settings
 if not HAS_MODERN_MAIL:
     from django.core.mail.message import MIMEMixin, sanitize_address
 
+_COMPAT32 = QuickCompat32(linesep="\r\n")
 _NO_BACKEND: Any = None  # `prep_address` is a method that never looks at its backend
 
 
@@ -51,12 +54,13 @@ def render(message: EmailMessage) -> StandardMessage:
 
 def flatten(message: StandardMessage) -> bytes:
     """The bytes Django's SMTP backend would hand to smtplib: CRLF, lines that begin with ``From`` left alone."""
+    set_boundaries(message)
     if HAS_MODERN_MAIL:
         return message.as_bytes()
-    if isinstance(message, MIMEMixin):
-        return message.as_bytes(linesep="\r\n")
+    if isinstance(message, MIMEMixin) and type(message).as_bytes is not MIMEMixin.as_bytes:
+        return message.as_bytes(linesep="\r\n")  # the project's own
+    policy = _COMPAT32 if message.policy is compat32 else message.policy.clone(linesep="\r\n")
     target = BytesIO()
-    policy = message.policy.clone(linesep="\r\n")
     BytesGenerator(target, mangle_from_=False, policy=policy).flatten(message)
     return target.getvalue()
 
