@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import email.message
+import random
+from email.charset import QP, Charset
 from email.mime.base import MIMEBase
 from email.mime.image import MIMEImage
 from email.mime.text import MIMEText
 from typing import Any, Callable
 
 import django
-from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.core.mail import (
+    EmailMessage,
+    EmailMultiAlternatives,
+    mail_admins,
+    mail_managers,
+    send_mail,
+    send_mass_mail,
+)
+from django.test import override_settings
 from django.utils.translation import gettext_lazy
 
 FROM = "Sender <sender@example.com>"
@@ -18,10 +28,17 @@ MODERN = django.VERSION >= (6, 0)
 
 Case = Callable[[], EmailMessage]
 CASES: dict[str, Case] = {}
+ODD: dict[str, Case] = {}
+"""What some Django sends and another refuses: the queue does as the Django it runs on."""
 
 
 def case(function: Case) -> Case:
     CASES[function.__name__] = function
+    return function
+
+
+def odd(function: Case) -> Case:
+    ODD[function.__name__] = function
     return function
 
 
@@ -72,6 +89,22 @@ def latin_1() -> EmailMessage:
 
 
 @case
+def iso_2022_jp() -> EmailMessage:
+    made = message("件名", "本文\n")
+    made.encoding = "iso-2022-jp"
+    return made
+
+
+@odd
+def quoted_printable() -> EmailMessage:
+    charset = Charset("utf-8")
+    charset.body_encoding = QP
+    made = message("Größe", "Grüße =\n")
+    made.encoding = charset
+    return made
+
+
+@case
 def html_alone() -> EmailMessage:
     made = message(body="<p>Grüße</p>")
     made.content_subtype = "html"
@@ -103,6 +136,36 @@ def attachments() -> EmailMessage:
     made.attach("größe.pdf", b"%PDF", "application/pdf")
     made.attach("empty.bin", b"", "application/octet-stream")
     made.attach("guessed.csv", "a;b\n")
+    return made
+
+
+@case
+def text_attachments_in_other_charsets() -> EmailMessage:
+    made = message()
+    made.attach("latin.txt", "Grüße\n".encode("iso-8859-1"), "text/plain")
+    made.attach("utf-16.txt", "Grüße\n".encode("utf-16"), "text/plain")
+    made.attach("windows.csv", "größe;1\r\n".encode("cp1252"), "text/csv")
+    return made
+
+
+@case
+def attachments_given_to_the_constructor() -> EmailMessage:
+    part = MIMEBase("application", "x-own")
+    part.set_payload("own")
+    return message(attachments=[("a.txt", "a\n", "text/plain"), ("b.bin", b"b", None), part])
+
+
+@case
+def attached_file() -> EmailMessage:
+    made = message()
+    made.attach_file(__file__)
+    return made
+
+
+@case
+def attachment_of_5_mb() -> EmailMessage:
+    made = message()
+    made.attach("big.bin", random.Random(1).randbytes(5_000_000), "application/octet-stream")
     return made
 
 
@@ -176,8 +239,15 @@ def own_message_id_and_date() -> EmailMessage:
 @case
 def many_headers() -> EmailMessage:
     references = " ".join(f"<{number:040}@example.com>" for number in range(50))
-    headers = {"References": references, "X-Ü": "ü", "Sender": "s@example.com", "Return-Path": "<r@example.com>"}
-    return message(headers={name: value for name, value in headers.items() if name.isascii()})
+    return message(
+        headers={
+            "References": references,
+            "Sender": "s@example.com",
+            "Return-Path": "<r@example.com>",
+            "List-Unsubscribe": "<https://example.com/" + "u" * 120 + ">",
+            "X-Text": "Größe ü",
+        }
+    )
 
 
 @case
@@ -186,8 +256,58 @@ def header_of_100_kb() -> EmailMessage:
 
 
 @case
+def header_of_100_kb_in_one_word() -> EmailMessage:
+    return message(headers={"X-Long": "x" * 100_000})
+
+
+@case
 def lazy_texts() -> EmailMessage:
-    return message(gettext_lazy("Subject"), gettext_lazy("Body"), to=[gettext_lazy("reader@example.org")])
+    return message(
+        gettext_lazy("Subject"),
+        gettext_lazy("Body"),
+        to=[gettext_lazy("reader@example.org")],
+        headers={"X-Lazy": gettext_lazy("Header")},
+    )
+
+
+@odd
+def local_part_that_is_not_ascii() -> EmailMessage:
+    return message(to=["jörg@example.org"])
+
+
+@case
+def group_of_addressees() -> EmailMessage:
+    return message(headers={"To": "Friends: a@example.org, b@example.org;"})
+
+
+@odd
+def group_as_addressee() -> EmailMessage:
+    return message(to=["Friends: a@example.org, b@example.org;"])
+
+
+@odd
+def two_addresses_in_one() -> EmailMessage:
+    return message(to=["a@example.org, b@example.org"])
+
+
+@odd
+def display_name_with_a_line_break() -> EmailMessage:
+    return message(to=["A\r\nBcc: c@example.org <a@example.org>"])
+
+
+@odd
+def display_name_that_is_very_long() -> EmailMessage:
+    return message(to=["Ä" * 300 + " <a@example.org>"])
+
+
+@odd
+def domain_that_is_no_domain() -> EmailMessage:
+    return message(to=["a@" + "ü" * 80 + ".example"])
+
+
+@odd
+def undisclosed_recipients() -> EmailMessage:
+    return message(to=["undisclosed-recipients:;"], bcc=["a@example.org"])
 
 
 @case
@@ -219,6 +339,21 @@ def overridden_message() -> EmailMessage:
     return Signed("Subject", "Grüße", FROM, TO)
 
 
+class Encrypted(EmailMessage):
+    """A message that is bytes already, as S/MIME tools make it."""
+
+    def message(self, *args: Any, **kwargs: Any) -> Any:
+        made = super().message(*args, **kwargs)
+        content = made.as_bytes() if MODERN else made.as_bytes(linesep="\r\n")
+        made.__class__ = type("Sealed", (type(made),), {"as_bytes": lambda *_, **__: content + b"sealed\r\n"})
+        return made
+
+
+@case
+def overridden_as_bytes() -> EmailMessage:
+    return Encrypted("Subject", "Text", FROM, TO)
+
+
 @case
 def text_part_as_attachment() -> EmailMessage:
     made = message()
@@ -232,4 +367,41 @@ def text_part_as_attachment() -> EmailMessage:
     return made
 
 
+class Captured:
+    """In place of a connection: keeps what Django's functions make."""
+
+    def send_messages(self, messages: list[EmailMessage]) -> int:
+        self.messages = messages
+        return len(messages)
+
+    @classmethod
+    def by(cls, function: Callable[..., Any], *arguments: Any, **options: Any) -> EmailMessage:
+        connection = cls()
+        function(*arguments, connection=connection, **options)
+        return connection.messages[0]
+
+
+@case
+def by_send_mail() -> EmailMessage:
+    return Captured.by(send_mail, "Subject", "Text", None, TO, html_message="<p>ü</p>")
+
+
+@case
+def by_send_mass_mail() -> EmailMessage:
+    return Captured.by(send_mass_mail, [("Subject", "Text", FROM, TO)])
+
+
+@case
+def by_mail_admins() -> EmailMessage:
+    with override_settings(ADMINS=PEOPLE, EMAIL_SUBJECT_PREFIX="[Shop] "):
+        return Captured.by(mail_admins, "Subject", "Text", html_message="<p>ü</p>")
+
+
+@case
+def by_mail_managers() -> EmailMessage:
+    with override_settings(MANAGERS=PEOPLE):
+        return Captured.by(mail_managers, "Subject", "Text")
+
+
+PEOPLE: list[Any] = ["a@example.org", "b@example.org"] if MODERN else [("A", "a@example.org"), ("B", "b@example.org")]
 FIXED = {"Message-ID": "<fixed@example.com>", "Date": "Tue, 01 Jan 2030 00:00:00 -0000"}

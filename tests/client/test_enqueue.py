@@ -206,11 +206,20 @@ def test_p5_a_line_break_in_a_header_raises_as_django_does(mail: Callable) -> No
             email.send()
 
 
-@pytest.mark.parametrize("where", ["subject", "body"])
-def test_p5_a_lone_surrogate_raises_in_the_client(mail: Callable, where: str) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"subject": SECRET + "\ud800"},
+        {"body": SECRET + "\ud800"},
+        {"headers": {"X-A": SECRET + "\ud800"}},
+        {"attachments": [("a.txt", SECRET + "\ud800", "text/plain")]},
+    ],
+)
+def test_p5_a_lone_surrogate_raises_in_the_client(mail: Callable, fields: dict) -> None:
     with pytest.raises(exceptions.UnencodableMessage) as caught:
-        mail(**{where: SECRET + "\ud800"}).send()
+        mail(**fields).send()
     assert SECRET not in str(caught.value)  # P13
+    assert Message.objects.count() == 0
 
 
 def test_p5_an_unknown_charset_raises_in_the_client(mail: Callable) -> None:
@@ -227,19 +236,36 @@ def test_p5_a_message_over_the_limit_raises_in_the_client(mail: Callable, relay_
         mail(body="x\n" * 3000).send()
 
 
+def test_p5_an_attachment_of_40_mb_against_the_usual_limit(mail: Callable) -> None:
+    email = mail()
+    email.attach("film.bin", bytes(40 * 1024 * 1024), "application/octet-stream")
+    with pytest.raises(exceptions.MessageTooLarge, match="MESSAGE_MAX_BYTES allows 26,214,400"):
+        email.send()
+    assert Message.objects.count() == 0
+
+
 def test_nul_and_surrogates_are_taken_where_django_takes_them(mail: Callable, only_row: Callable) -> None:
-    email = mail("a\0b", "c\0d")
+    email = mail("a\0b", "c\0d", headers={"X-A": "g\0h"})
     email.attach("e\0f.bin", b"\0", "application/octet-stream")
     email.send()
     row = only_row()
     assert row.subject == "a\ufffdb"
     assert row.data["attachments"][0]["filename"] == "e\ufffdf.bin"
+    assert row.data["extra_headers"]["X-A"] == "g\ufffdh"
     assert b"c\0d" in bytes(row.mime)
 
 
 def test_ten_thousand_recipients(mail: Callable, only_row: Callable) -> None:
     assert mail(to=[], bcc=[f"r{n}@example.org" for n in range(10_000)]).send() == 1
     assert len(only_row().recipients) == 10_000
+
+
+def test_no_sender_is_the_default_sender(mail: Callable, only_row: Callable, settings: Any) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Shop <shop@example.com>"
+    mail(from_email=None).send()
+    row = only_row()
+    assert row.envelope_from == "shop@example.com"
+    assert b"From: Shop <shop@example.com>\r\n" in bytes(row.mime)
 
 
 def test_a_recipient_named_twice_gets_it_once(mail: Callable, only_row: Callable) -> None:

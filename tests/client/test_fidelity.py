@@ -22,7 +22,7 @@ from email_relay.envelope import Prepared, prepare
 from email_relay.exceptions import InvalidAddress
 from email_relay.models import Message
 from email_relay.payload import content_of
-from tests.client.cases import CASES, message
+from tests.client.cases import CASES, ODD, message
 from tests.support.smtpserver import SmtpServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
@@ -81,6 +81,18 @@ def assert_same(email: EmailMessage, sent: Sent) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_p4_what_is_queued_is_what_django_sends(name: str, sent_by_django: Sent) -> None:
     assert_same(CASES[name](), sent_by_django)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_p4_what_django_refuses_is_refused_and_nothing_else(name: str, sent_by_django: Sent) -> None:
+    email = ODD[name]()
+    try:
+        sent_by_django(email)
+    except (TypeError, ValueError) as error:
+        with pytest.raises((type(error), ValueError)):
+            prepare(email)
+    else:
+        assert_same(email, sent_by_django)
 
 
 @pytest.mark.django_db
