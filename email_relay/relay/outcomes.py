@@ -2,7 +2,7 @@
 
 Each recipient's reply decides alone (P3): 2xx accepted, 5xx refused for good, everything else is still owed. The message is
 SENT when all were accepted, FAILED when nothing is owed and at least one was refused, DEFERRED otherwise, until its
-retries or its lifetime are over.
+retries or its lifetime are over. Recipients beyond the number a server takes at once go out at once as well, and uncharged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from email_relay.models import Status
 from email_relay.relay.leases import Leased
-from email_relay.relay.replies import queue_id
+from email_relay.relay.replies import queue_id, too_many_recipients
 from email_relay.relay.retry import Random, RetryPolicy
 from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
 
@@ -72,6 +72,8 @@ class Judge:
 
     def _unfinished(self, message: Leased, delivery: Delivery, owed: List[str], now: datetime) -> Verdict:
         log = str(_deciding(delivery.replies, owed))
+        if _in_portions(delivery.replies):
+            return Verdict(message, Status.DEFERRED, log, pending=owed, retry_count=message.retry_count, due_at=now)
         over = self._over(message, now)
         if over:
             return Verdict(
@@ -125,6 +127,11 @@ def _fates(message: Leased, replies: Mapping[str, Reply]) -> Tuple[Dict[str, str
     now_refused = {to: str(reply) for to, reply in replies.items() if reply.permanent}
     owed = [to for to, reply in replies.items() if reply.temporary]
     return {**message.refused, **now_refused}, owed
+
+
+def _in_portions(replies: Mapping[str, Reply]) -> bool:
+    """The server took some recipients and wants the rest in a transaction of their own (RFC 5321 section 4.5.3.1.10)."""
+    return any(map(too_many_recipients, replies.values())) and any(reply.accepted for reply in replies.values())
 
 
 def _deciding(replies: Mapping[str, Reply], owed: List[str]) -> Reply:

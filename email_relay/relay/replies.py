@@ -12,6 +12,7 @@ from email_relay.relay.transport.base import NO_REPLY, Reply
 
 MAX_TEXT = 500
 MAX_QUEUE_ID = 128
+TOO_MANY = 452
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 _QUEUE_IDS = tuple(
@@ -71,6 +72,13 @@ def queue_id(reply: Reply) -> str:
         if found:
             return found.group(1)[:MAX_QUEUE_ID]
     return ""
+
+
+def too_many_recipients(reply: Reply) -> bool:
+    """Whether only this transaction is full: 452 with 4.5.3 (RFC 3463), or without a status in words as Exim's."""
+    if reply.code != TOO_MANY:
+        return False
+    return reply.enhanced == "4.5.3" or (not reply.enhanced and "too many recipients" in reply.text.lower())
 
 
 def smtp_class(reply: Reply) -> str:

@@ -48,6 +48,38 @@ def test_p3_only_those_still_owed_are_tried_again():
     assert verdict.pending == ["b@example.com"]
 
 
+TOO_MANY = Reply(452, "Error: too many recipients", "4.5.3")
+
+
+@pytest.mark.parametrize(
+    ("reply", "at_once"),
+    [
+        (TOO_MANY, True),
+        (Reply(452, "Too many recipients received"), True),
+        (Reply(452, "Mailbox full", "4.2.2"), False),
+        (Reply(452, "Insufficient system storage"), False),
+        (Reply(451, "Try later", "4.5.3"), False),
+    ],
+)
+def test_recipients_beyond_what_the_server_takes_at_once_are_due_at_once_and_uncharged(reply, at_once):
+    message = leased(ready_at=NOW - timedelta(days=9), retry_count=3)
+    parcel = Parcel(1, "from@example.com", ("a@example.com", "b@example.com"), b"")
+    given = Delivery(parcel, {"a@example.com": Reply(250, "taken"), "b@example.com": reply}, Reply(250, "taken"))
+    verdict = JUDGE.judge(message, given, NOW)
+    assert (verdict.status, verdict.retry_count, verdict.due_at) == (
+        (Status.DEFERRED, 3, NOW) if at_once else (Status.FAILED, 3, None)
+    )
+    assert verdict.pending == ["b@example.com"]
+
+
+def test_a_server_that_takes_no_recipient_at_all_is_not_asked_again_at_once():
+    message = leased(ready_at=FRESH)
+    parcel = Parcel(1, "from@example.com", ("a@example.com",), b"")
+    verdict = JUDGE.judge(message, Delivery(parcel, {"a@example.com": TOO_MANY}, TOO_MANY), NOW)
+    assert (verdict.status, verdict.retry_count) == (Status.DEFERRED, 1)
+    assert verdict.due_at > NOW
+
+
 def test_p3_while_one_is_owed_a_refusal_does_not_end_the_message():
     verdict = judge(leased(ready_at=FRESH), a=550, b=450)
     assert (verdict.status, verdict.pending) == (Status.DEFERRED, ["b@example.com"])
