@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from email_relay import source_policies
 from email_relay.exceptions import ConfigurationError
 
 EMAIL_RELAY_SETTINGS_NAME = "DJANGO_EMAIL_RELAY"
@@ -88,12 +89,6 @@ def _timeout(value: Any) -> str | None:
 
 def _status_code(value: Any) -> str | None:
     return _integer(100, 599)(value)
-
-
-def _source_policies(value: Any) -> str | None:
-    if isinstance(value, Mapping) and all(isinstance(k, str) and isinstance(v, Mapping) for k, v in value.items()):
-        return None
-    return "must map a source's name (or '*') to a dictionary of limits"
 
 
 def setting(default: Any, check: Check, *, side: str, meaning: str, unit: str = "") -> Any:
@@ -253,7 +248,10 @@ class RelaySettings:
 
     # safety and console
     SOURCE_POLICIES: Dict[str, Any] = setting(
-        {}, _source_policies, side="relay", meaning="Limits per source: senders, recipient domains, recipients, size."
+        {},
+        source_policies.complaint,
+        side="relay",
+        meaning="Limits per source: senders, domains, recipients, size, rate.",
     )
     SUPPRESS_UNKNOWN_USERS: bool = setting(
         False, _flag, side="relay", meaning="Put addresses on the suppression list when the server knows no such user."

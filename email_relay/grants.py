@@ -17,7 +17,10 @@ from typing import Iterator, Sequence, Tuple
 from email_relay.insert import COLUMNS
 
 MESSAGE = "email_relay_message"
-OTHERS = ("email_relay_attempt", "email_relay_server", "email_relay_worker", "email_relay_suppression")
+OTHERS = (
+    *("email_relay_attempt", "email_relay_server", "email_relay_pace", "email_relay_worker"),
+    "email_relay_suppression",
+)
 TABLES = (MESSAGE, *OTHERS)
 MIGRATIONS = "django_migrations"
 

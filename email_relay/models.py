@@ -207,6 +207,19 @@ class Server(models.Model):
         return self.name
 
 
+class Pace(models.Model):
+    """When a source that has a rate in its policy may send its next message; all relays share it."""
+
+    source = models.CharField(max_length=128, primary_key=True)
+    next_at = models.DateTimeField(null=True, blank=True, help_text="Its next free slot.")
+
+    class Meta:
+        ordering = ["source"]
+
+    def __str__(self) -> str:
+        return self.source
+
+
 class Worker(models.Model):
     """One relay process, as it last described itself."""
 

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 
-PAIR = re.compile(r"(\w+)=(\S+)")
+PAIR = re.compile(r"(\w+)=('[^']*'|\"[^\"]*\"|\S+)")
 
 
 class JsonFormatter(logging.Formatter):
@@ -15,7 +15,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
         line = {
-            **dict(PAIR.findall(message)),
+            **{key: value.strip("'\"") for key, value in PAIR.findall(message)},
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname,
             "logger": record.name,

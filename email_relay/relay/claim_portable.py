@@ -15,6 +15,7 @@ from django.db.models import F, Min, Value
 
 from email_relay.db import DatabaseNow, database_now
 from email_relay.models import CLAIMABLE, Message, Priority, Server, Status, Suppression
+from email_relay.relay.turns import Turns
 from email_relay.relay.vocabulary import FATAL_LAPSES, LAPSED_LOG, LEASED_COLUMNS, SUSPECT_LAPSES
 
 ASSUMED_SIZE = 10_000
@@ -22,13 +23,13 @@ Candidate = Tuple[int, int, int]  # id, size, lapses
 
 
 def execute(
-    alias: str, *, token: str, worker: str, server: str, seconds: float, rows: int, size: int, alone: bool
+    alias: str, *, token: str, worker: str, server: str, seconds: float, rows: int, size: int, alone: bool, turns: Turns
 ) -> Sequence[Sequence[Any]]:
     with transaction.atomic(using=alias):
         now = database_now(alias)
         _give_lapsed_back(alias, now)
         circuit = Server.objects.using(alias).filter(name=server, opened_at__isnull=False).first()
-        candidates = [] if circuit else _by_turns(alias, now, rows, alone=alone)
+        candidates = [] if circuit else _by_turns(alias, now, rows, turns, alone=alone)
         suspects = any(lapses >= SUSPECT_LAPSES for _, _, lapses in candidates)
         ids = _fit(candidates, rows, size)
         Message.objects.using(alias).filter(id__in=ids, status__in=CLAIMABLE).update(
@@ -58,8 +59,9 @@ def _give_lapsed_back(alias: str, now: Any) -> None:
     lapsed.update(status=Status.QUEUED, worker=None, **freed)
 
 
-def _by_turns(alias: str, now: Any, rows: int, *, alone: bool) -> List[Candidate]:
-    by_source = [_of_source(alias, source, now, rows, alone=alone) for source in _sources(alias)]
+def _by_turns(alias: str, now: Any, rows: int, turns: Turns, *, alone: bool) -> List[Candidate]:
+    most = {source: turns.most(source, rows) for source in _sources(alias)}
+    by_source = [_of_source(alias, source, now, most[source], alone=alone) for source in most if most[source]]
     return [found for found in chain.from_iterable(zip_longest(*by_source)) if found is not None]
 
 

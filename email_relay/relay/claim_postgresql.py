@@ -8,6 +8,7 @@ from weakref import WeakSet
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from email_relay.relay.turns import Turns
 from email_relay.relay.vocabulary import FATAL_LAPSES, LAPSED_LOG, LEASED_COLUMNS, SUSPECT_LAPSES
 
 # The sources are found by skipping through the claim index, the messages by one short index scan for each source and
@@ -35,7 +36,7 @@ WITH RECURSIVE lapsed AS (
             WHERE m.status IN (1, 2) AND m.source > sources.source ORDER BY m.source LIMIT 1)
     FROM sources WHERE sources.source IS NOT NULL
 ), candidate AS MATERIALIZED (
-    SELECT due.id, due.size, due.suspect,
+    SELECT sources.source, due.id, due.size, due.suspect,
            row_number() OVER (PARTITION BY sources.source ORDER BY level.priority DESC, due.due_at, due.id) AS turn
     FROM sources
     CROSS JOIN (VALUES (3), (2), (1)) AS level (priority)
@@ -47,11 +48,12 @@ WITH RECURSIVE lapsed AS (
           AND m.due_at <= statement_timestamp() AND (NOT %(alone)s OR m.lapse_count >= {SUSPECT_LAPSES})
         ORDER BY m.due_at LIMIT %(rows)s FOR UPDATE SKIP LOCKED
     ) AS due
-    WHERE sources.source IS NOT NULL
+    WHERE sources.source IS NOT NULL AND sources.source <> ALL(%(closed)s::text[])
 ), fit AS MATERIALIZED (
     SELECT id, suspect, row_number() OVER turns AS place, sum(size) OVER turns - size AS before
     FROM candidate
-    WHERE %(alone)s OR NOT suspect OR NOT EXISTS (SELECT FROM candidate WHERE NOT suspect)
+    WHERE (%(alone)s OR NOT suspect OR NOT EXISTS (SELECT FROM candidate WHERE NOT suspect))
+      AND (turn = 1 OR (source = ANY(%(listed)s::text[])) <> %(listed_are_paced)s)
     WINDOW turns AS (ORDER BY turn, id ROWS UNBOUNDED PRECEDING)
 ), taken AS (
     UPDATE email_relay_message m SET
@@ -89,12 +91,20 @@ def _switch_jit_off(connection: BaseDatabaseWrapper) -> None:
         _without_jit.add(connection.connection)
 
 
-def execute(alias: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+def execute(alias: str, *, turns: Turns, **parameters: Any) -> Sequence[Sequence[Any]]:
     _switch_jit_off(connections[alias])
     with connections[alias].cursor() as cursor:
-        cursor.execute(CLAIM, {**parameters, "lapsed_log": LAPSED_LOG})
+        cursor.execute(CLAIM, {**parameters, **_as_parameters(turns), "lapsed_log": LAPSED_LOG})
         rows: Sequence[Sequence[Any]] = cursor.fetchall()
     return rows
+
+
+def _as_parameters(turns: Turns) -> dict[str, Any]:
+    return {
+        "closed": list(turns.closed),
+        "listed": list(turns.listed),
+        "listed_are_paced": turns.listed_are_paced,
+    }
 
 
 def extend(alias: str, tokens: list[str], seconds: float) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Callable, List, Optional, Tuple
 
@@ -23,6 +24,7 @@ from email_relay.relay.gate import Passage, sift
 from email_relay.relay.hand import Hand
 from email_relay.relay.observe import announce
 from email_relay.relay.outcomes import Judge, Verdict
+from email_relay.relay.pacing import Pacing
 from email_relay.relay.report import DrainReport, Stop
 from email_relay.relay.settle import settle
 from email_relay.relay.suppressing import suppress_unknown_users
@@ -35,6 +37,8 @@ FIRST_ROWS = 64
 HORIZON_SECONDS = 0.25
 """A claim is sized to be sent within about this: a newcomer's turn is never further away (P7)."""
 TICK_SECONDS = 0.05
+PACED_SECONDS = 0.25
+"""How long a drain that waits for a paced source looks away from the others."""
 RECONNECT_SECONDS = (0.2, 5.0)
 CIRCUIT_OPEN = "circuit open"
 
@@ -65,6 +69,7 @@ class Drain:
         self.hand = Hand()
         self.judge = Judge(engine.retry, engine.random)
         self.interval = throttle.interval(engine.settings)
+        self.pacing = Pacing(engine.alias, engine.policies)
         self.taken = 0
         self.suspects = False
         self._closing = ""
@@ -122,13 +127,14 @@ class Drain:
             rows=rows,
             size=self.engine.settings.CLAIM_MAX_BYTES,
             alone=alone,
+            turns=self.pacing.turns(),
         )
         self._clock = (claim.now, time.monotonic())
         self.suspects = claim.suspects and not alone
         if claim.circuit_open:
             self._circuit_open(claim.probe_due)
         elif not claim.messages:
-            self._nothing_due = not (self.hand.out or alone or claim.lapsed)
+            self._nothing_due = not (self.hand.out or alone or claim.lapsed or self._paced_mail_is_near())
             self._claim_again_at = time.monotonic() + TICK_SECONDS
         else:
             self._handle(claim, rows)
@@ -163,6 +169,14 @@ class Drain:
         wait = throttle.reserve(self.engine.alias, self.engine.server, self.interval)
         return not self.stop.wait(wait)
 
+    def _paced_mail_is_near(self) -> bool:
+        """Wait a little for a source that has a rate; what is further away than a pause is left to the next drain."""
+        wait = self.pacing.seconds_to_turn()
+        if wait is None or wait > float(self.engine.settings.EMPTY_QUEUE_SLEEP):
+            return False
+        self.stop.wait(min(wait, PACED_SECONDS))
+        return True
+
     def _handle(self, claim: leases.Claim, rows: int) -> None:
         first = not self.taken
         passages, verdicts = self._sifted(claim)
@@ -186,11 +200,14 @@ class Drain:
 
     def _sifted(self, claim: leases.Claim) -> Tuple[List[Passage], List[Verdict]]:
         try:
-            return sift(self.engine.alias, claim, self.engine.policies)
+            admitted, early = self.pacing.admit(claim.messages)
+            passages, verdicts = sift(self.engine.alias, replace(claim, messages=admitted), self.engine.policies)
         except Exception:
             # not in hand yet: `_wind_up` gives them back
             self.hand.returns.extend(claim.messages)
             raise
+        self.hand.returns.extend(early)
+        return passages, verdicts
 
     # -- collecting -----------------------------------------------------------------------------------------------
 
@@ -281,6 +298,7 @@ class Drain:
         kept = [verdict for verdict in verdicts if verdict.message.id in recorded]
         self.report.sent += sum(verdict.status == Status.SENT for verdict in kept)
         self.report.failed += sum(verdict.status == Status.FAILED for verdict in kept)
+        self.report.held += sum(verdict.status == Status.HELD for verdict in kept)
         for verdict in verdicts:
             if verdict.message.id not in recorded:
                 logger.warning("lease lost id=%s: another relay has it, nothing was recorded", verdict.message.id)

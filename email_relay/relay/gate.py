@@ -12,7 +12,7 @@ from email_relay.payload import content_of
 from email_relay.relay.dispatch import Job
 from email_relay.relay.faults import described
 from email_relay.relay.leases import Claim, Leased
-from email_relay.relay.outcomes import Verdict, failed
+from email_relay.relay.outcomes import Verdict, failed, held
 from email_relay.relay.policy import Policies
 from email_relay.relay.transport.base import Parcel
 
@@ -31,7 +31,7 @@ class Passage:
 
 
 def sift(alias: str, claim: Claim, policies: Policies) -> Tuple[List[Passage], List[Verdict]]:
-    """Split a claim into what goes out and what is failed here: expired, unreadable, against the policy, suppressed."""
+    """Split a claim into what goes out and what ends here: expired, unreadable, against the policy, suppressed."""
     passages: List[Passage] = []
     verdicts: List[Verdict] = []
     for message in claim.messages:
@@ -52,14 +52,14 @@ def _judge(message: Leased, claim: Claim, policies: Policies) -> Passage | Verdi
     try:
         message, content = _readable(message)
     except UnreadablePayload as error:
-        return failed(message, f"Cannot be read: {error}")
+        return failed(message, f"Cannot be read: {error}", "Cannot be read.")
     except Exception as error:  # noqa: BLE001
         # whatever a row of strangers makes the renderer raise: it fails alone (P5)
         logger.error("cannot render id=%s: %s", message.id, described(error))  # noqa: TRY400
         return failed(message, f"Cannot be read: {type(error).__name__}")
     complaint = policies.complaint(message, content)
     if complaint:
-        return failed(message, complaint)
+        return held(message, complaint) if policies.holds(message.source) else failed(message, complaint)
     return _passage(message, content)
 
 

@@ -28,6 +28,7 @@ from django.db import connections
 
 from email_relay.db import as_instant
 from email_relay.relay import claim_portable, claim_postgresql
+from email_relay.relay.turns import ALL, Turns
 from email_relay.relay.vocabulary import FATAL_LAPSES, SUSPECT_LAPSES
 
 __all__ = ["FATAL_LAPSES", "SUSPECT_LAPSES", "Claim", "Lease", "Leased", "claim", "renew", "unclaim"]
@@ -94,16 +95,34 @@ class Claim:
     """Leases lapsed just now: their messages can be had by the next claim."""
 
 
-def claim(alias: str, *, worker: str, server: str, seconds: float, rows: int, size: int, alone: bool = False) -> Claim:
+def claim(
+    alias: str,
+    *,
+    worker: str,
+    server: str,
+    seconds: float,
+    rows: int,
+    size: int,
+    alone: bool = False,
+    turns: Turns = ALL,
+) -> Claim:
     """Give lapsed leases back, then lease up to ``rows`` due messages of about ``size`` bytes in all.
 
     A single message may exceed ``size``. While the circuit of ``server`` is open nothing is taken. With ``alone`` it takes
-    one suspect and nothing else. One statement on PostgreSQL.
+    one suspect and nothing else. ``turns`` holds back sources that have a rate. One statement on PostgreSQL.
     """
     lease = Lease(secrets.token_hex(16), seconds, time.monotonic())
     module = claim_postgresql if connections[alias].vendor == "postgresql" else claim_portable
     given = module.execute(
-        alias, token=lease.token, worker=worker, server=server, seconds=seconds, rows=rows, size=size, alone=alone
+        alias,
+        token=lease.token,
+        worker=worker,
+        server=server,
+        seconds=seconds,
+        rows=rows,
+        size=size,
+        alone=alone,
+        turns=turns,
     )
     return _read(given, lease)
 

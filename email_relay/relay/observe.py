@@ -12,7 +12,12 @@ from email_relay.signals import message_deferred, message_failed, message_sent
 logger = logging.getLogger("email_relay.relay")
 
 SIGNALS = {Status.SENT: message_sent, Status.DEFERRED: message_deferred, Status.FAILED: message_failed}
-LEVELS = {Status.SENT: logging.INFO, Status.DEFERRED: logging.WARNING, Status.FAILED: logging.ERROR}
+LEVELS = {
+    Status.SENT: logging.INFO,
+    Status.DEFERRED: logging.WARNING,
+    Status.HELD: logging.WARNING,
+    Status.FAILED: logging.ERROR,
+}
 
 
 def announce(verdicts: Iterable[Verdict], server: str) -> None:
@@ -24,8 +29,10 @@ def announce(verdicts: Iterable[Verdict], server: str) -> None:
 
 def _log(verdict: Verdict, server: str) -> None:
     level = LEVELS[verdict.status]
-    if logger.isEnabledFor(level):
-        message = verdict.message
+    if not logger.isEnabledFor(level):
+        return
+    message = verdict.message
+    if verdict.attempted:
         logger.log(
             level,
             "%s id=%s source=%s message_id=%s server=%s code=%s enhanced=%s queue_id=%s attempt=%s seconds=%.3f",
@@ -40,11 +47,21 @@ def _log(verdict: Verdict, server: str) -> None:
             message.retry_count + 1,
             verdict.seconds,
         )
+    else:
+        logger.log(
+            level,
+            "%s id=%s source=%s message_id=%s reason=%r",
+            verdict.status.name.lower(),
+            message.id,
+            message.source,
+            message.message_id,
+            verdict.reason,
+        )
 
 
 def _signal(verdict: Verdict) -> None:
-    signal = SIGNALS[verdict.status]
-    if not signal.has_listeners(Message):
+    signal = SIGNALS.get(verdict.status)
+    if signal is None or not signal.has_listeners(Message):
         return
     answers = signal.send_robust(
         sender=Message,

@@ -35,7 +35,12 @@ class Verdict:
     replies: Mapping[str, Reply] = field(default_factory=dict)
     final: Reply = field(default_factory=lambda: Reply(NO_REPLY))
     seconds: float = 0.0
-    attempted: bool = True
+    reason: str = ""
+    """Why it was judged without an attempt, for the log line: it names no address (P13)."""
+
+    @property
+    def attempted(self) -> bool:
+        return not self.reason
 
     @property
     def clean(self) -> bool:
@@ -109,16 +114,25 @@ def outage_within(outages: Outages, begin: datetime, end: datetime) -> timedelta
     return sum((span for span in spans if span > timedelta(0)), timedelta(0))
 
 
-def failed(message: Leased, reason: str) -> Verdict:
-    """A message judged without speaking to the server: expired, unreadable, against the policy."""
+def failed(message: Leased, log: str, reason: str = "") -> Verdict:
+    """A message judged without speaking to the server. ``reason`` is the log without what only the row may know."""
+    return _untried(message, Status.FAILED, log, reason or log)
+
+
+def held(message: Leased, log: str) -> Verdict:
+    """A message that waits for an operator, without having been offered to the server."""
+    return _untried(message, Status.HELD, log, log)
+
+
+def _untried(message: Leased, status: Status, log: str, reason: str) -> Verdict:
     return Verdict(
         message,
-        Status.FAILED,
-        reason,
+        status,
+        log,
         pending=message.pending,
         refused=dict(message.refused),
         retry_count=message.retry_count,
-        attempted=False,
+        reason=reason,
     )
 
 

@@ -1,38 +1,51 @@
 """Pure: what a source may send, by ``SOURCE_POLICIES``.
 
 A policy maps a source's name, or ``"*"`` for the rest, to any of ``senders`` (addresses or ``@domain``), ``recipient_domains``,
-``max_recipients`` and ``max_bytes``.
+``max_recipients``, ``max_bytes`` and ``messages_per_minute``. ``on_violation`` says whether a message outside it fails or is held.
 """
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import Any, Dict, Iterable, Mapping
 
-from email_relay.exceptions import ConfigurationError
 from email_relay.relay.leases import Leased
+from email_relay.source_policies import HOLD
 
-KEYS = {"senders", "recipient_domains", "max_recipients", "max_bytes"}
+EVERYBODY_ELSE = "*"
 
 
 class Policies:
-    """The limits of all sources. Raises `ConfigurationError` for a key it does not know."""
+    """The limits of all sources."""
 
     def __init__(self, by_source: Mapping[str, Mapping[str, Any]]) -> None:
-        for source, limits in by_source.items():
-            unknown = set(limits) - KEYS
-            if unknown:
-                raise ConfigurationError(
-                    f"SOURCE_POLICIES[{source!r}] has unknown keys {sorted(unknown)}; known are {sorted(KEYS)}."
-                )
         self._by_source = by_source
 
     def complaint(self, message: Leased, content: bytes) -> str:
         """Why the message may not go, or ""."""
-        limits = self._by_source.get(message.source) or self._by_source.get("*")
-        if not limits:
-            return ""
-        broken = _broken(limits, message, content)
+        limits = self._of(message.source)
+        broken = _broken(limits, message, content) if limits else ""
         return f"Against the relay's policy for {message.source}: {broken}." if broken else ""
+
+    def holds(self, source: str) -> bool:
+        """Whether a message outside the policy waits for an operator instead of failing."""
+        return bool(self._of(source).get("on_violation") == HOLD)
+
+    def interval(self, source: str) -> float:
+        """Seconds between two messages of this source; 0 is no limit."""
+        return _interval(self._of(source))
+
+    def paced(self) -> Dict[str, bool]:
+        """Whether a source has a rate, for each that is named, and ``"*"`` for the rest. Empty where none has."""
+        paced = {source: _interval(limits) > 0 for source, limits in self._by_source.items()}
+        return paced if any(paced.values()) else {}
+
+    def _of(self, source: str) -> Mapping[str, Any]:
+        return self._by_source.get(source, self._by_source.get(EVERYBODY_ELSE, {}))
+
+
+def _interval(limits: Mapping[str, Any]) -> float:
+    per_minute = limits.get("messages_per_minute")
+    return 60 / per_minute if per_minute else 0.0
 
 
 def _broken(limits: Mapping[str, Any], message: Leased, content: bytes) -> str:

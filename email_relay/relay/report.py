@@ -21,13 +21,14 @@ class DrainReport:
     sent: int = 0
     deferred: int = 0
     failed: int = 0
+    held: int = 0
     returned: int = 0
     more: bool = False
     reason: str = ""
 
     @property
     def total(self) -> int:
-        return self.sent + self.deferred + self.failed + self.returned
+        return self.sent + self.deferred + self.failed + self.held + self.returned
 
     def plus(self, later: DrainReport) -> DrainReport:
         """Both together; the later one says how it ended."""
@@ -35,6 +36,7 @@ class DrainReport:
             self.sent + later.sent,
             self.deferred + later.deferred,
             self.failed + later.failed,
+            self.held + later.held,
             self.returned + later.returned,
             later.more,
             later.reason,

@@ -81,7 +81,7 @@ def _columns(verdict: Verdict, worker: str) -> dict[str, Any]:
         "lease_until": None,
         "updated_at": DatabaseNow(),
         # what waits has no worker: see the constraint and the state machine
-        "worker": None if verdict.status == Status.DEFERRED else worker,
+        "worker": None if verdict.status in (Status.DEFERRED, Status.HELD) else worker,
     }
     if verdict.queue_id:
         columns["queue_id"] = _text(verdict.queue_id, QUEUE_ID_LENGTH)

@@ -30,9 +30,19 @@ def relay(**keys: Any) -> dict[str, Any]:
     return {"DJANGO_EMAIL_RELAY": keys}
 
 
+def policy(**limits: Any) -> dict[str, Any]:
+    return relay(SOURCE_POLICIES={"shop": limits})
+
+
 CASES = [
     ("E001", relay(EMAIL_THROTLE=1), relay(EMAIL_THROTTLE=1)),
     ("E001", relay(DEFAULT_PRIORITY="high"), relay(DEFAULT_PRIORITY=3)),
+    ("E001", policy(sender=["@a.example"]), policy(senders=["@a.example"])),
+    ("E001", policy(senders="@a.example"), policy(senders=["@a.example"])),
+    ("E001", policy(max_recipients="50"), policy(max_recipients=50)),
+    ("E001", policy(messages_per_minute=0), policy(messages_per_minute=1)),
+    ("E001", policy(on_violation="drop"), policy(on_violation="hold")),
+    ("E001", relay(SOURCE_POLICIES={"shop": 5}), relay(SOURCE_POLICIES={"shop": {}})),
     ("E002", {"DATABASE_ROUTERS": [ROUTER]}, {"DATABASE_ROUTERS": [ROUTER], **relay(DATABASE_ALIAS="default")}),
     ("E003", relay(ENQUEUE_ON_COMMIT="other"), relay(ENQUEUE_ON_COMMIT=True)),
     ("E004", relay(RELAY_EMAIL_BACKEND=QUEUE), relay(RELAY_EMAIL_BACKEND=SMTP)),

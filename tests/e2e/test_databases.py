@@ -110,7 +110,7 @@ def shop(tmp_path: Path, postgresql_database: str, smtp_server: SmtpServer) -> A
 
 def test_router_and_alias_keep_the_tables_apart(shop: Shop, smtp_server: SmtpServer) -> None:
     """Each table is in one database alone, and the project's models stay where they were."""
-    ours = {"email_relay_" + name for name in ("message", "attempt", "server", "worker", "suppression")}
+    ours = {"email_relay_" + name for name in ("message", "attempt", "server", "worker", "suppression", "pace")}
     assert tables(shop.relay) == ours | {"django_migrations"}
     assert tables(shop.own) >= {"shop_order", "auth_user", "django_migrations"}
     assert not {table for table in tables(shop.own) if table.startswith("email_relay")}

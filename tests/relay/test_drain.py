@@ -11,6 +11,7 @@ from django.db import OperationalError
 
 from email_relay.exceptions import ServerUnavailable
 from email_relay.models import Attempt, Message, Server, Status, Suppression, Worker
+from email_relay.queue import release
 from email_relay.relay import drain as drain_module
 from email_relay.relay import leases
 from email_relay.relay.dispatch import Dispatcher
@@ -228,6 +229,37 @@ def test_a_policy_is_kept(run):
     report = run(SOURCE_POLICIES={"shop": {"recipient_domains": ["example.com"]}})
     assert (report.sent, report.failed) == (1, 1)
     assert "policy" in Message.objects.get(source="shop").log
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"senders": ["@shop.example"]}, "this sender is not allowed"),
+        ({"recipient_domains": ["example.com"]}, "a recipient's domain is not allowed"),
+        ({"max_recipients": 1}, "more than 1 recipients"),
+        ({"max_bytes": 10}, "larger than 10 bytes"),
+    ],
+)
+def test_what_is_outside_the_policy_is_held_if_so_chosen_and_says_why(run, caplog, limit, reason):
+    queued("shop", recipients=["a@example.com", "b@elsewhere.example"])
+    transport = MemoryTransport()
+    report = run(transport, SOURCE_POLICIES={"shop": {**limit, "on_violation": "hold"}})
+    assert (report.held, report.failed, transport.delivered) == (1, 0, [])
+    message = Message.objects.get()
+    assert (message.status, message.worker, message.lease_token) == (Status.HELD, None, None)
+    assert reason in message.log
+    assert f"held id={message.id} source=shop" in caplog.text
+    assert reason in caplog.text
+
+
+def test_a_held_message_goes_out_once_the_policy_allows_it_and_it_is_released(run):
+    queued("shop")
+    policies = {"shop": {"senders": ["@shop.example"], "on_violation": "hold"}}
+    run(SOURCE_POLICIES=policies)
+    release(Message.objects.all())
+    assert run(SOURCE_POLICIES=policies).held == 1
+    release(Message.objects.all())
+    assert run().sent == 1
 
 
 def test_email_max_batch_bounds_a_drain(run):

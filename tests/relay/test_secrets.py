@@ -42,8 +42,9 @@ def test_p13_no_log_line_of_a_drain_names_content(run, caplog):
         secret()
     secret(expires_at=ago(1))
     legacy({"subject": SECRETS[0], "body": SECRETS[1], "to": 7})
+    legacy({"subject": SECRETS[0], "to": [f"{SECRETS[3]} @example.com"]})
     report = run(MemoryTransport(script))
-    assert report.total >= 17
+    assert report.total >= 18
     written = caplog.text
     for record in caplog.records:
         written += record.getMessage()

@@ -19,6 +19,10 @@ def test_pairs_become_fields():
     assert (shown["level"], shown["logger"]) == ("INFO", "email_relay.relay")
 
 
+def test_a_quoted_value_is_one_field():
+    assert line('held id=7 reason="Against the relay\'s policy"')["reason"] == "Against the relay's policy"
+
+
 def test_a_pair_cannot_forge_level_logger_or_message():
     shown = line("refused level=DEBUG logger=mine message=none")
     assert shown["level"] == "INFO"
