@@ -93,7 +93,8 @@ class MessageAdmin(MessageAdminBase):
 
     def get_ordering(self, request: HttpRequest) -> Any:
         state = request.GET.get(filters.StatusFilter.parameter_name)
-        narrow = bool(request.GET.get("q")) or state not in {None, "", "sent"}
+        due = request.GET.get(filters.DueFilter.parameter_name)
+        narrow = bool(request.GET.get("q") or due) or state not in {None, "", "sent"}
         return newest_order(narrow=narrow)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:

@@ -13,6 +13,9 @@ from email_relay.payload import content_of
 INLINE_LIMIT = 5 * 1024 * 1024
 """Bytes of images that are put into the preview; the others are shown as missing, and can be downloaded."""
 
+REACHING = re.compile(r"<(?=(?:i?frame|fencedframe|portal|object|embed|link)\b)", re.IGNORECASE)
+"""Elements that could show nothing under the page's policy, but for which Chromium opens a connection beforehand."""
+
 CID = re.compile(r"cid:([^\"'\s)>]+)", re.IGNORECASE)
 
 
@@ -30,7 +33,7 @@ def parts_of(message: Message) -> Parts | None:
 
 
 def preview_html(content: Parts) -> str:
-    """The HTML body, its own images inside it. Nothing is removed: the page's policy keeps it from doing anything."""
+    """The HTML body, its own images inside it. The page's policy keeps it from doing anything."""
     images: dict[str, str] = {}
     room = INLINE_LIMIT
     for attachment in content.attachments:
@@ -38,4 +41,5 @@ def preview_html(content: Parts) -> str:
             room -= attachment.size
             encoded = base64.b64encode(attachment.content).decode("ascii")
             images[attachment.content_id] = f"data:{attachment.mimetype};base64,{encoded}"
-    return CID.sub(lambda found: images.get(found.group(1), found.group(0)), content.html)
+    html = CID.sub(lambda found: images.get(found.group(1), found.group(0)), content.html)
+    return REACHING.sub("<x-", html)

@@ -89,7 +89,7 @@ def overview() -> Overview:
     alias = relay_alias()
     messages = Message.objects.using(alias).order_by()
     at = database_now(alias)
-    due = messages.filter(status__in=CLAIMABLE, due_at__lte=at).aggregate(count=Count("pk"), oldest=Min("due_at"))
+    due = messages.filter(status__in=CLAIMABLE, due_at__lte=at).aggregate(count=Count("*"), oldest=Min("due_at"))
     depths = depth_by_source(messages)
     minutes, truncated = traffic(messages, at)
     return Overview(
@@ -109,7 +109,7 @@ def overview() -> Overview:
 def depth_by_source(messages: MessageQuerySet) -> list[Depth]:
     found: dict[str, dict[int, int]] = {}
     for statuses in INDEXED:
-        rows = messages.filter(status__in=statuses).values("source", "status").annotate(count=Count("pk"))
+        rows = messages.filter(status__in=statuses).values("source", "status").annotate(count=Count("*"))
         for row in rows:
             found.setdefault(row["source"], {})[row["status"]] = row["count"]
     return [Depth(source, counts) for source, counts in sorted(found.items())]

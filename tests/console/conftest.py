@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.mail import EmailMultiAlternatives
+from django.db import connections
 from django.utils import timezone
 
 from email_relay.models import Message, Status
 from email_relay.queue import enqueue
+from tests.conftest import needed
+from tests.support.browser import NoBrowser, chromium
 
 
 @pytest.fixture
@@ -57,3 +60,12 @@ def operator(client: Any, admin_user: User) -> Any:
     """A client logged in as one who may do everything."""
     client.force_login(admin_user)
     return client
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Playwright keeps a loop running in this thread, where Django would not be called, and opens a connection more."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with needed("Chromium", chromium, NoBrowser) as running:
+        yield running
+        connections.close_all()

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -159,64 +157,6 @@ def test_p13_bodies_are_hidden_from_whom_they_are_not_for(client, person, queued
     settings.DJANGO_EMAIL_RELAY = {"CONSOLE_SHOW_BODIES": False}
     assert b"the text body" not in client.get(url("change", row.pk)).content
     assert client.get(url("source", row.pk)).status_code == 403
-
-
-def every_page(row):
-    return [
-        reverse(LIST),
-        url("change", row.pk),
-        url("dashboard"),
-        *(url(n, row.pk) for n in PAGES),
-        url("attachment", row.pk, 1),
-    ]
-
-
-def test_anonymous_is_sent_to_the_login(client, queued):
-    row = queued()
-    for address in every_page(row):
-        answer = client.get(address)
-        assert answer.status_code == 302, address
-        assert "/login/" in answer["Location"]
-    assert client.post(url("act", row.pk, "cancel"))["Location"].startswith("/admin/login/")
-    row.refresh_from_db()
-    assert row.status == Status.QUEUED
-
-
-def test_staff_without_permissions_see_nothing(client, person, queued):
-    row = queued()
-    client.force_login(person())
-    for address in every_page(row):
-        assert client.get(address).status_code == 403, address
-
-
-@pytest.mark.parametrize(
-    ("name", "permission"),
-    [
-        ("requeue", "requeue_message"),
-        ("send_now", "requeue_message"),
-        ("hold", "hold_message"),
-        ("release", "hold_message"),
-        ("cancel", "cancel_message"),
-    ],
-)
-def test_each_verb_needs_its_permission_post_and_token(client, person, queued, name, permission):
-    before = {"requeue": Status.FAILED, "release": Status.HELD}.get(name, Status.QUEUED)
-    row = queued(status=before)
-    client.force_login(person("view_message"))
-    assert client.post(url("act", row.pk, name)).status_code == 403
-    allowed = person("view_message", permission)
-    client.force_login(allowed)
-    assert client.get(url("act", row.pk, name)).status_code == 405
-    strict = Client(enforce_csrf_checks=True)
-    strict.force_login(allowed)
-    assert strict.post(url("act", row.pk, name)).status_code == 403
-    row.refresh_from_db()
-    assert row.status == before
-    assert client.post(url("act", row.pk, name)).status_code == 302
-    row.refresh_from_db()
-    after = {"hold": Status.HELD, "cancel": Status.CANCELED}.get(name, Status.QUEUED)
-    assert row.status == after
-    assert LogEntry.objects.get(object_id=str(row.pk)).user == allowed
 
 
 def test_action_on_a_selection_asks_before_it_cancels(operator, queued):
