@@ -66,6 +66,12 @@ def refuse_to_start_unready(**_: Any) -> None:
         raise SystemExit(complaint)
 
 
+def count_for_prometheus(**_: Any) -> None:
+    from relay_worker import counters
+
+    counters.install()
+
+
 def leave_logging_to_django(**_: Any) -> None:
     """Celery would lower its own loggers to what ``-l`` says; here ``LOG_LEVEL`` decides for all."""
 
@@ -74,4 +80,5 @@ def install(app: Celery) -> None:
     signals.setup_logging.connect(leave_logging_to_django, weak=False)
     app.steps["worker"].add(WakeUp)
     signals.worker_init.connect(refuse_to_start_unready, weak=False)
+    signals.worker_init.connect(count_for_prometheus, weak=False)
     signals.worker_shutting_down.connect(shutdown.announce, weak=False)

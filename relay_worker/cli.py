@@ -21,7 +21,7 @@ USAGE = """email-relay COMMAND [options]
   settings    the settings in force and where they came from
   manage      any other command of Django
 """
-MANAGEMENT = {"run": "runrelay", "queue": "relayqueue", "grants": "relaygrants"}
+MANAGEMENT = {"queue": "relayqueue", "grants": "relaygrants"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,6 +75,16 @@ def _migrate(rest: list[str]) -> int:
     if ensure_administrator():
         print("The first user of the admin was made.")
     return 0
+
+
+def _run(rest: list[str]) -> int:
+    import django
+
+    django.setup()
+    from relay_worker import counters
+
+    counters.install()
+    return _manage(["runrelay", *rest])
 
 
 def _check(rest: list[str]) -> int:
@@ -153,6 +163,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "beat": _celery(["beat"]),
     "flower": _celery(["flower"]),
     "web": _web,
+    "run": _run,
     "manage": _manage,
 }
 

@@ -28,6 +28,7 @@ KNOWN_KINDS = {
     "ATOMIC_REQUESTS": "bool",
     "RELAY_HEALTHCHECK_TIMEOUT": "timeout",
     "MESSAGE_LIFETIME": "float",
+    "METRICS_PORT": "?int",
 }
 TEXT_WORDS = ("PASSWORD", "USER", "NAME", "HOST", "PORT", "SECRET", "KEY", "ENGINE")
 

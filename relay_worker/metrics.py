@@ -1,6 +1,6 @@
-"""``/metrics`` for Prometheus: read from the relay database at each scrape, so every process's work is in it.
+"""``/metrics`` for Prometheus: gauges read from the relay database at each scrape, and the counters of this machine's workers.
 
-Its cost does not grow with what was sent long ago: depths count what waits, rates look at the last minutes.
+The cost does not grow with what was sent long ago: depths count what waits, rates look at the last minutes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from email_relay.db import database_now, relay_alias
 from email_relay.models import CLAIMABLE, Message, Priority, Server, Status, Worker
 from email_relay.relay.health import oldest_due_age
+from relay_worker.counters import counter_files
 
 WINDOW_SECONDS = 300
 OPEN = [*CLAIMABLE, Status.SENDING, Status.HELD]
@@ -34,7 +35,6 @@ class QueueCollector:
         yield self._depth()
         yield self._oldest()
         yield self._settled()
-        yield self._latency()
         yield self._circuits()
         yield from self._workers()
 
@@ -57,17 +57,6 @@ class QueueCollector:
         messages = Message.objects.using(self.alias)
         family.add_metric(["sent"], messages.filter(status=Status.SENT, sent_at__gte=since).count())
         family.add_metric(["failed"], messages.filter(status=Status.FAILED, updated_at__gte=since).count())
-        return family
-
-    def _latency(self) -> GaugeMetricFamily:
-        family = _gauge("latency_recent_seconds", "Due until accepted, of the last messages sent.", ["quantile"])
-        since = self.now - timedelta(seconds=WINDOW_SECONDS)
-        sent = Message.objects.using(self.alias).filter(status=Status.SENT, sent_at__gte=since).order_by("-sent_at")
-        pairs = list(sent.values_list("ready_at", "sent_at")[:500])
-        seconds = sorted((end - begin).total_seconds() for begin, end in pairs if end)
-        for quantile in (0.5, 0.95, 0.99):
-            if seconds:
-                family.add_metric([str(quantile)], seconds[min(int(quantile * len(seconds)), len(seconds) - 1)])
         return family
 
     def _circuits(self) -> GaugeMetricFamily:
@@ -101,4 +90,5 @@ def _name(choice: Any) -> str:
 def view(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(QueueCollector(relay_alias()))
+    registry.register(counter_files())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -114,6 +114,9 @@ CELERY_TIMEZONE = "UTC"
 LOG_LEVEL = (config.value(_environ, "LOG_LEVEL") or "INFO").upper()
 LOG_FORMAT = (config.value(_environ, "LOG_FORMAT") or "text").lower()
 
+METRICS_PORT: int | None = None
+"""A worker's own port for its counters, where no site shares its folder."""
+
 ORIGINS = config.overlay(globals(), _environ)
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
     raise ConfigurationError("The environment variable LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL.")

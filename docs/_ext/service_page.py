@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 WORKER = Path(__file__).resolve().parents[2] / "relay_worker"
-GAUGE = re.compile(r'_gauge\(\s*"(?P<name>\w+)",\s*f?"(?P<words>[^"]+)"(?:,\s*\[(?P<labels>[^\]]*)\])?')
+FAMILY = re.compile(
+    r'_(?P<kind>gauge|counter|histogram)\(\s*"(?P<name>\w+)",\s*f?"(?P<words>[^"]+)"(?:,\s*\[(?P<labels>[^\]]*)\])?'
+)
 NUMBER = re.compile(r"^(?P<name>[A-Z_]+) = (?P<value>\d+)$", re.MULTILINE)
 
 
@@ -16,16 +18,21 @@ def usage() -> str:
     return f"```text\n{USAGE}```\n"
 
 
-def metric_rows() -> list[tuple[str, str, str]]:
-    """Name, labels and meaning of each metric."""
-    source = (WORKER / "metrics.py").read_text(encoding="utf-8")
+def metric_rows() -> list[tuple[str, str, str, str]]:
+    """Name, kind, labels and meaning of each metric."""
+    source = "".join((WORKER / name).read_text(encoding="utf-8") for name in ("metrics.py", "counters.py"))
     numbers = {match["name"]: match["value"] for match in NUMBER.finditer(source)}
     return [
-        (f"email_relay_{match['name']}", (match["labels"] or "").replace('"', ""), match["words"].format(**numbers))
-        for match in GAUGE.finditer(source)
+        (
+            f"email_relay_{match['name']}" + ("_total" if match["kind"] == "counter" else ""),
+            match["kind"],
+            (match["labels"] or "").replace('"', ""),
+            match["words"].format(**numbers),
+        )
+        for match in FAMILY.finditer(source)
     ]
 
 
 def metrics() -> str:
-    rows = [f"| `{name}` | {labels} | {words} |" for name, labels, words in metric_rows()]
-    return "\n".join(["| metric | labels | meaning |", "|---|---|---|", *rows, ""])
+    rows = [f"| `{name}` | {kind} | {labels} | {words} |" for name, kind, labels, words in metric_rows()]
+    return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])

@@ -18,6 +18,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Union
 from email_relay.exceptions import ServerUnavailable, SessionEnded
 from email_relay.relay.faults import described
 from email_relay.relay.leases import Lease
+from email_relay.relay.observers import timed
 from email_relay.relay.transport.base import NO_REPLY, Delivery, Parcel, Reply, Session, Transport
 
 logger = logging.getLogger("email_relay.relay")
@@ -86,7 +87,8 @@ class Dispatcher:
     def connect(self) -> Session:
         """A new session. Raises `ServerUnavailable` for whatever keeps the way out from opening one."""
         try:
-            return self.transport.connect()
+            with timed("connect", self.transport.server):
+                return self.transport.connect()
         except ServerUnavailable:
             raise
         except Exception as error:

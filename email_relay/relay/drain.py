@@ -23,6 +23,7 @@ from email_relay.relay.engine import Engine, process_engine
 from email_relay.relay.gate import Passage, sift
 from email_relay.relay.hand import Hand
 from email_relay.relay.observe import announce
+from email_relay.relay.observers import timed
 from email_relay.relay.outcomes import Judge, Verdict
 from email_relay.relay.pacing import Pacing
 from email_relay.relay.report import DrainReport, Stop
@@ -119,16 +120,17 @@ class Drain:
             return
         alone = self.suspects and not self.hand
         rows = 1 if self.interval else self._rows()
-        claim = leases.claim(
-            self.engine.alias,
-            worker=self.engine.worker,
-            server=self.engine.server,
-            seconds=self.engine.settings.LEASE_SECONDS,
-            rows=rows,
-            size=self.engine.settings.CLAIM_MAX_BYTES,
-            alone=alone,
-            turns=self.pacing.turns(),
-        )
+        with timed("claim", self.engine.server):
+            claim = leases.claim(
+                self.engine.alias,
+                worker=self.engine.worker,
+                server=self.engine.server,
+                seconds=self.engine.settings.LEASE_SECONDS,
+                rows=rows,
+                size=self.engine.settings.CLAIM_MAX_BYTES,
+                alone=alone,
+                turns=self.pacing.turns(),
+            )
         self._clock = (claim.now, time.monotonic())
         self.suspects = claim.suspects and not alone
         if claim.circuit_open:
@@ -287,13 +289,14 @@ class Drain:
 
     def _record(self) -> None:
         verdicts = self.hand.verdicts
-        recorded = settle(
-            self.engine.alias,
-            verdicts,
-            worker=self.engine.worker,
-            server=self.engine.server,
-            delete_sent=self.engine.settings.MESSAGES_RETENTION_SECONDS == 0,
-        )
+        with timed("settle", self.engine.server):
+            recorded = settle(
+                self.engine.alias,
+                verdicts,
+                worker=self.engine.worker,
+                server=self.engine.server,
+                delete_sent=self.engine.settings.MESSAGES_RETENTION_SECONDS == 0,
+            )
         self.hand.flushed()
         kept = [verdict for verdict in verdicts if verdict.message.id in recorded]
         self.report.sent += sum(verdict.status == Status.SENT for verdict in kept)
@@ -304,7 +307,7 @@ class Drain:
                 logger.warning("lease lost id=%s: another relay has it, nothing was recorded", verdict.message.id)
         if self.engine.settings.SUPPRESS_UNKNOWN_USERS:
             suppress_unknown_users(self.engine.alias, kept)
-        announce(kept, self.engine.server)
+        announce(kept, self.engine.server, self._now())
 
     def _give_back(self) -> None:
         self.report.returned += leases.unclaim(self.engine.alias, self.hand.returns)

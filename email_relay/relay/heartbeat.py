@@ -20,7 +20,7 @@ from email_relay.conf import RelaySettings, Timeout, relay_settings
 from email_relay.db import database_now, relay_alias
 from email_relay.exceptions import ConfigurationError
 from email_relay.models import Worker
-from email_relay.relay import workers
+from email_relay.relay import observers, workers
 from email_relay.relay.health import Health, assess, waiting_by_status
 
 logger = logging.getLogger("email_relay.relay")
@@ -53,6 +53,7 @@ def beat(
     if not health.trouble.startswith("The relay database") and not _first(alias, worker, _pause(settings)):
         return BeatReport("too soon")
     report = _ping(settings, health, alias)
+    observers.tell(lambda observer: observer.beat(report.result))
     if health.well:
         Worker.objects.using(alias).filter(name=worker).update(
             heartbeat_result=f"{report.result} {report.detail}"[:255]

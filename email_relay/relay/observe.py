@@ -1,11 +1,13 @@
-"""What the relay tells about each verdict once it is recorded: one log line, and a signal to whoever listens."""
+"""What the relay tells about each verdict once it is recorded: one log line, a signal, and a word to whoever counts."""
 
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Iterable
 
 from email_relay.models import Message, Status
+from email_relay.relay import observers
 from email_relay.relay.outcomes import Verdict
 from email_relay.signals import message_deferred, message_failed, message_sent
 
@@ -20,11 +22,12 @@ LEVELS = {
 }
 
 
-def announce(verdicts: Iterable[Verdict], server: str) -> None:
-    """One ``key=value`` line per attempt; no subject, no body, no address (P13)."""
+def announce(verdicts: Iterable[Verdict], server: str, now: datetime) -> None:
+    """One ``key=value`` line per attempt; no subject, no body, no address (P13). ``now``: by the database's clock."""
     for verdict in verdicts:
         _log(verdict, server)
         _signal(verdict)
+        _count(verdict, server, now)
 
 
 def _log(verdict: Verdict, server: str) -> None:
@@ -57,6 +60,10 @@ def _log(verdict: Verdict, server: str) -> None:
             message.message_id,
             verdict.reason,
         )
+
+
+def _count(verdict: Verdict, server: str, now: datetime) -> None:
+    observers.tell(lambda observer: observer.recorded(verdict, server=server, now=now))
 
 
 def _signal(verdict: Verdict) -> None:

@@ -23,7 +23,7 @@ class Service:
     """One installation: what its processes have in common."""
 
     def __init__(self, folder: Path, url: str, broker: Broker | None, smtp: SmtpServer, **variables: object) -> None:
-        self.folder, self.url = folder, url
+        self.folder, self.url, self.smtp = folder, url, smtp
         self.env = {
             "DATABASE_URL": url,
             "EMAIL_HOST": smtp.host,
