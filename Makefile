@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-all chaos demo check format matrix bench docs clean
+.PHONY: help install test test-all chaos demo check format matrix bench image docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -53,6 +53,9 @@ matrix: install  ## the client and the engine on every supported Python and Djan
 
 bench: install  ## measurements; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+image: install  ## the container image without an engine: its steps in a chroot, then every role tried; needs root, debootstrap
+	$(BIN)/python -m docker.proof
 
 docs: install  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

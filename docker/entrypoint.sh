@@ -4,12 +4,21 @@ set -eu
 
 role=${1:-worker}
 [ $# -gt 0 ] && shift
+role_file=${TMPDIR:-/tmp}/email-relay-role
 
 # Several containers may start at once: `email-relay migrate` takes a lock in the database, and waits for a database that
-# is still starting.
+# is still starting. A shell that is process 1 ignores SIGTERM, and would wait on when it is told to stop.
 ready() {
-    email-relay migrate --wait "${DATABASE_WAIT_SECONDS:-60}" -v 0
+    email-relay migrate --wait "${DATABASE_WAIT_SECONDS:-60}" -v 0 &
+    migrating=$!
+    trap 'kill -TERM "$migrating"; exit 143' TERM INT
+    wait "$migrating"
+    trap - TERM INT
 }
+
+case "$role" in
+    worker | beat | run | web | flower) echo "$role" >"$role_file" ;;
+esac
 
 case "$role" in
     worker)
@@ -35,8 +44,14 @@ case "$role" in
         exec celery -A relay_worker flower --address=0.0.0.0 "$@"
         ;;
     healthcheck)
-        # a worker is healthy when database, migrations and broker answer; the SMTP server's health is the circuit's matter
-        exec email-relay check --only settings database migrations broker
+        # what this container needs, and that its own process answers; the SMTP server's health is the circuit's matter
+        case "$(cat "$role_file" 2>/dev/null)" in
+            worker) exec email-relay check --only settings database migrations broker node ;;
+            web) exec email-relay check --only settings database migrations broker web ;;
+            flower) exec email-relay check --only broker flower ;;
+            run) exec email-relay check --only settings database migrations relay ;;
+            *) exec email-relay check --only settings database migrations broker ;;
+        esac
         ;;
     *)
         exec email-relay "$role" "$@"

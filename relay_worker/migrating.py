@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from email_relay.db import relay_alias
 from email_relay.exceptions import ConfigurationError
+
+logger = logging.getLogger("relay_worker")
 
 LOCK = 4_203_771_301
 """Any number nobody else uses for an advisory lock in this database."""
@@ -28,6 +31,7 @@ def wait_for_database(seconds: float) -> None:
                 raise ConfigurationError(
                     f"The relay database cannot be reached ({type(error).__name__}): check DATABASE_URL, and that it runs."
                 ) from error
+            logger.info("waiting for the relay database (%s)", type(error).__name__)
             time.sleep(PAUSE_SECONDS)
         else:
             return

@@ -25,7 +25,7 @@ def secret_key() -> str:
 
 def _keep(path: Path, key: str) -> None:
     """Whole or not at all, and once: of processes that start together the first one's key stands for all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # containers on one volume have the same process ids
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(key)
     with suppress(FileExistsError):

@@ -1,0 +1,1 @@
+"""The recipe of the image, followed without a container engine: ``python -m docker.proof``."""
