@@ -2,7 +2,8 @@
 
 A *courier* is a thread with one session of its own, kept open while there is work and a little longer. One is enough for a
 quick server; against a slow one more are started, up to a limit. Couriers never touch the database. What they report:
-`Delivery` (a transaction ended), `Returned` (never offered), `Unreachable` (the server is in trouble).
+`Delivery` (a transaction ended), `Returned` (never offered), `Unreachable` (the server is in trouble); and for want of any
+courier `Unmanned`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,12 @@ class Unreachable:
     begun: Optional[Job] = None
 
 
-Report = Union[Delivery, Returned, Unreachable]
+@dataclass(frozen=True)
+class Unmanned:
+    """No courier lives and none could be started: for now nothing goes out from this process."""
+
+
+Report = Union[Delivery, Returned, Unreachable, Unmanned]
 
 
 class UnfinishedDelivery(RuntimeError):
@@ -114,10 +120,27 @@ class Dispatcher:
         with self._lock:
             self._couriers = [courier for courier in self._couriers if courier.is_alive()]
             missing = min(sessions_wanted(self._pace, self.most), self.inbox.qsize()) - len(self._couriers)
-            for _ in range(max(missing, 0 if self._couriers else 1)):
-                courier = Courier(self)
-                self._couriers.append(courier)
-                courier.start()
+            try:
+                for _ in range(max(missing, 0 if self._couriers else 1)):
+                    courier = Courier(self)
+                    courier.start()
+                    self._couriers.append(courier)
+            except RuntimeError as error:
+                self._understaffed(error)
+
+    def _understaffed(self, error: RuntimeError) -> None:
+        """The system gives no more threads: go on with the couriers there are, and ask for no more."""
+        self.most = max(1, len(self._couriers))
+        logger.warning("no more threads, going on with %s: %s", len(self._couriers), error)
+        if not self._couriers:
+            self.reports.put(Unmanned())
+
+    def deserted(self) -> bool:
+        """Nobody is at work and nothing waits: what has not been reported by now never will be."""
+        with self._lock:
+            if any(courier.is_alive() for courier in self._couriers):
+                return False
+        return self.inbox.empty() and self.reports.empty()
 
     def take_back(self) -> List[Job]:
         """The parcels no courier has begun."""
@@ -194,6 +217,8 @@ class Courier(threading.Thread):
 
     def _deliver(self, job: Job) -> bool:
         assert self.session is not None
+        # ours from here on: a session may end before it takes anything
+        self.taken[job.parcel.key] = job
         try:
             for delivery in self.session.deliver(self._on_hand(job)):
                 self.taken.pop(delivery.parcel.key, None)
@@ -205,7 +230,7 @@ class Courier(threading.Thread):
             self._again(self._untouched())
         except ServerUnavailable as error:
             jobs = self._untouched()
-            return self._unreachable(error, jobs, begun=jobs[0] if jobs else None)
+            return self._unreachable(error, jobs, begun=jobs[0] if error.untouched else None)
         except Exception as error:  # noqa: BLE001 - whatever a transport or a bug raises, the parcels come back
             logger.error("delivery broke: %s", described(error))  # noqa: TRY400 - no text of the error (P13)
             self._hang_up()
@@ -220,10 +245,11 @@ class Courier(threading.Thread):
         """This job, then whatever is waiting now; it never blocks, so results are not held up."""
         job: Optional[Job] = first
         while job is not None:
+            self.taken[job.parcel.key] = job
             if job.lease.over():
+                del self.taken[job.parcel.key]
                 self.dispatcher.reports.put(Returned([job]))
             else:
-                self.taken[job.parcel.key] = job
                 yield job.parcel
             try:
                 job = self.dispatcher.inbox.get_nowait()

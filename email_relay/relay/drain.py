@@ -22,13 +22,12 @@ from email_relay.relay.dispatch import Returned, Unreachable
 from email_relay.relay.engine import Engine, process_engine
 from email_relay.relay.gate import Passage, sift
 from email_relay.relay.hand import Hand
-from email_relay.relay.observe import announce
+from email_relay.relay.health import oldest_due_age
+from email_relay.relay.keeping import keep
 from email_relay.relay.observers import timed
 from email_relay.relay.outcomes import Judge, Verdict
 from email_relay.relay.pacing import Pacing
 from email_relay.relay.report import DrainReport, Stop
-from email_relay.relay.settle import settle
-from email_relay.relay.suppressing import suppress_unknown_users
 from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
 from email_relay.relay.vocabulary import SUSPECT_LAPSES
 
@@ -87,27 +86,37 @@ class Drain:
             while not self._done():
                 self._take()
                 self._collect()
-                self._keep()
+                keep(self.engine, self.hand, self.report, self._now())
         finally:
             self._wind_up()
-        self.report.reason = self._closing or "nothing due"
+        if self._closing:
+            self.report.reason = self._closing
+        elif self._full():
+            self.report.reason, self.report.more = "EMAIL_MAX_BATCH reached", True
+        else:
+            self.report.reason = "nothing due"
         return self.report
 
     # -- taking ---------------------------------------------------------------------------------------------------
 
     def _done(self) -> bool:
         if self.stop.is_set():
-            # at every turn: a session that ends puts back what it had not begun
             self._close("stopped")
+        if self._closing:
+            # at every turn: a session that ends puts back what it had not begun
             self._take_back()
-        return self.hand.empty() and (bool(self._closing) or self._nothing_due)
+        return self.hand.empty() and (bool(self._closing) or self._nothing_due or self._full())
+
+    def _full(self) -> bool:
+        """As many were taken as one drain may take; they still go out."""
+        limit = self.engine.settings.EMAIL_MAX_BATCH
+        return limit is not None and self.taken >= limit
 
     def _close(self, reason: str, *, more: bool = False) -> None:
         """Take no more; what no courier has begun comes back."""
         if not self._closing:
-            self._closing = reason
-            self.report.more = more
-            self._take_back()
+            self._closing, self.report.more = reason, more
+        self._take_back()
 
     def _take_back(self) -> None:
         for job in self.engine.dispatcher.take_back():
@@ -116,10 +125,23 @@ class Drain:
     def _take(self) -> None:
         if not self._may_take():
             return
-        if self.interval and not self._slot():
+        if not self.interval:
+            self._claim(self._rows())
+        elif self.hand.empty():
+            self._take_in_turn()
+
+    def _take_in_turn(self) -> None:
+        """One message in this relay's next slot of the throttle, waited for with nothing in hand."""
+        if oldest_due_age(self.engine.alias) is None:
+            self._claim(0)  # no slot for an idle poll, which still finds what has lapsed, and probes an open circuit
             return
+        slot = throttle.reserve(self.engine.alias, self.engine.server, self.interval)
+        if self.stop.wait(slot.wait) or not self._claim(1):
+            throttle.give_back(self.engine.alias, self.engine.server, slot)
+
+    def _claim(self, rows: int) -> bool:
+        """Whether it brought messages."""
         alone = self.suspects and not self.hand
-        rows = 1 if self.interval else self._rows()
         with timed("claim", self.engine.server):
             claim = leases.claim(
                 self.engine.alias,
@@ -140,9 +162,10 @@ class Drain:
             self._claim_again_at = time.monotonic() + TICK_SECONDS
         else:
             self._handle(claim, rows)
+        return bool(claim.messages)
 
     def _may_take(self) -> bool:
-        if self._closing or self._nothing_due:
+        if self._closing or self._nothing_due or self._full():
             return False
         if self.hand.out and time.monotonic() < self._claim_again_at:
             return False
@@ -163,13 +186,6 @@ class Drain:
         if settings.EMAIL_MAX_BATCH is not None:
             rows = min(rows, settings.EMAIL_MAX_BATCH - self.taken)
         return max(1, min(rows, settings.CLAIM_MAX_ROWS))
-
-    def _slot(self) -> bool:
-        """Wait for this relay's next slot of the throttle, with nothing in hand."""
-        if not self.hand.empty():
-            return False
-        wait = throttle.reserve(self.engine.alias, self.engine.server, self.interval)
-        return not self.stop.wait(wait)
 
     def _paced_mail_is_near(self) -> bool:
         """Wait a little for a source that has a rate; what is further away than a pause is left to the next drain."""
@@ -195,10 +211,6 @@ class Drain:
         if self.on_backlog is not None and len(claim.messages) >= rows:
             self.on_backlog()
             self.on_backlog = None
-        limit = self.engine.settings.EMAIL_MAX_BATCH
-        if limit is not None and self.taken >= limit:
-            # what was claimed still goes out
-            self._closing, self.report.more = "EMAIL_MAX_BATCH reached", True
 
     def _sifted(self, claim: leases.Claim) -> Tuple[List[Passage], List[Verdict]]:
         try:
@@ -221,17 +233,26 @@ class Drain:
         report = dispatcher.report(TICK_SECONDS if not self.hand.verdicts else 0.005)
         if report is None:
             dispatcher.tend()
+            self._look_for_the_missing()
         while report is not None:
             if isinstance(report, Delivery):
                 self._delivery(report)
             elif isinstance(report, Returned):
                 for job in report.jobs:
                     self.hand.returned(job.parcel.key)
-            else:
+            elif isinstance(report, Unreachable):
                 self._unreachable(report)
+            else:
+                self._close("no thread for a session", more=True)
             if self.hand.flush_due():
                 return
             report = dispatcher.report(0)
+
+    def _look_for_the_missing(self) -> None:
+        """What no courier has will never be reported; whether it went out nobody knows, so it waits for its lease to end."""
+        if self.engine.dispatcher.deserted():
+            logger.error("no courier knows of %s messages: they go out again when their leases end", len(self.hand.out))
+            self.hand.out.clear()
 
     def _delivery(self, delivery: Delivery) -> None:
         message = self.hand.out.pop(delivery.parcel.key, None)
@@ -258,7 +279,6 @@ class Drain:
         if self._again_at_this_message(report):
             return
         self._close(CIRCUIT_OPEN)
-        self._take_back()
         if self._tripped:
             return  # several sessions may have met the same trouble
         self._tripped = True
@@ -275,52 +295,26 @@ class Drain:
         self._delivery(Delivery(begun.parcel, dict.fromkeys(begun.parcel.recipients, reply), reply))
         return True
 
-    # -- keeping --------------------------------------------------------------------------------------------------
-
-    def _keep(self) -> None:
-        """Record what is known, give back what is not wanted, and keep the leases alive."""
-        if self.hand.flush_due():
-            self._record()
-        if self.hand.returns:
-            self._give_back()
-        aging = [lease for lease in self.hand.leases() if lease.aging()]
-        if aging:
-            leases.renew(self.engine.alias, aging)
-
-    def _record(self) -> None:
-        verdicts = self.hand.verdicts
-        with timed("settle", self.engine.server):
-            recorded = settle(
-                self.engine.alias,
-                verdicts,
-                worker=self.engine.worker,
-                server=self.engine.server,
-                delete_sent=self.engine.settings.MESSAGES_RETENTION_SECONDS == 0,
-            )
-        self.hand.flushed()
-        kept = [verdict for verdict in verdicts if verdict.message.id in recorded]
-        self.report.sent += sum(verdict.status == Status.SENT for verdict in kept)
-        self.report.failed += sum(verdict.status == Status.FAILED for verdict in kept)
-        self.report.held += sum(verdict.status == Status.HELD for verdict in kept)
-        for verdict in verdicts:
-            if verdict.message.id not in recorded:
-                logger.warning("lease lost id=%s: another relay has it, nothing was recorded", verdict.message.id)
-        if self.engine.settings.SUPPRESS_UNKNOWN_USERS:
-            suppress_unknown_users(self.engine.alias, kept)
-        announce(kept, self.engine.server, self._now())
-
-    def _give_back(self) -> None:
-        self.report.returned += leases.unclaim(self.engine.alias, self.hand.returns)
-        self.hand.returns = []
+    # -- the end ------------------------------------------------------------------------------------------------------
 
     def _wind_up(self) -> None:
-        """Finish what has begun and leave nothing in hand, through a database that is away for a while."""
-        self._take_back()
+        """Finish what has begun and leave nothing in hand.
+
+        A fault of ours may end this early: what is left is let go then, so that no courier begins it for a later drain.
+        """
+        try:
+            self._take_back()
+            self._finish()
+        finally:
+            self.hand.abandon()
+
+    def _finish(self) -> None:
+        """Through a database that is away for a while."""
         pause, most = RECONNECT_SECONDS
         while not self.hand.empty():
             try:
                 self._collect()
-                self._keep()
+                keep(self.engine, self.hand, self.report, self._now())
             except (DatabaseError, InterfaceError) as error:
                 if not self._still_held():
                     return

@@ -46,6 +46,13 @@ class Hand:
     def flushed(self) -> None:
         self.verdicts, self._oldest = [], None
 
+    def abandon(self) -> None:
+        """Let go of all that is left: nothing more is begun or recorded here, and it goes back when its leases end."""
+        for lease in self.leases():
+            lease.give_up()
+        self.out, self.returns = {}, []
+        self.flushed()
+
     def leases(self) -> List[Lease]:
         """The leases under which something is still held."""
         held = [*self.out.values(), *self.returns, *(verdict.message for verdict in self.verdicts)]

@@ -53,6 +53,10 @@ class Lease:
         """A third of it is gone: time to renew."""
         return time.monotonic() >= self.started + self.seconds / 3
 
+    def give_up(self) -> None:
+        """Over at once, for us: nothing more is begun under it. For the others it ends by the database's clock."""
+        self.started = float("-inf")
+
 
 @dataclass(frozen=True)
 class Leased:
@@ -180,7 +184,10 @@ def renew(alias: str, leases: Iterable[Lease]) -> None:
     module = claim_postgresql if connections[alias].vendor == "postgresql" else claim_portable
     known = module.extend(alias, [lease.token for lease in held], max(lease.seconds for lease in held))
     for lease in held:
-        lease.started = started if lease.token in known else float("-inf")
+        if lease.token in known:
+            lease.started = started
+        else:
+            lease.give_up()
 
 
 def unclaim(alias: str, messages: Iterable[Leased]) -> int:

@@ -1,7 +1,7 @@
 """Pure: from what the server said to what is recorded. Clock and randomness come in as arguments.
 
-Each recipient's reply decides alone (P3): 2xx accepted, 5xx refused for good, everything else is still owed. The message is
-SENT when all were accepted, FAILED when nothing is owed and at least one was refused, DEFERRED otherwise, until its
+Each recipient's reply decides alone (P3): 2xx accepted, 5xx refused for good, everything else, silence too, is still owed. The
+message is SENT when all were accepted, FAILED when nothing is owed and at least one was refused, DEFERRED otherwise, until its
 retries or its lifetime are over. Recipients beyond the number a server takes at once go out at once as well, and uncharged.
 """
 
@@ -16,6 +16,8 @@ from email_relay.relay.leases import Leased
 from email_relay.relay.replies import queue_id, too_many_recipients
 from email_relay.relay.retry import Random, RetryPolicy
 from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
+
+UNMENTIONED = Reply(NO_REPLY, "the way out said nothing about this recipient")
 
 Outages = Tuple[Tuple[datetime, datetime], ...]
 
@@ -57,27 +59,28 @@ class Judge:
     outages: Outages = ()
 
     def judge(self, message: Leased, delivery: Delivery, now: datetime) -> Verdict:
-        refused, owed = _fates(message, delivery.replies)
+        replies = {to: delivery.replies.get(to, UNMENTIONED) for to in message.owed}
+        refused, owed = _fates(message, replies)
+        deciding = _deciding(replies, owed)
         if owed:
-            verdict = self._unfinished(message, delivery, owed, now)
+            verdict = self._unfinished(message, replies, owed, str(deciding), now)
         elif refused:
-            verdict = Verdict(
-                message, Status.FAILED, str(_deciding(delivery.replies, owed)), retry_count=message.retry_count
-            )
+            verdict = Verdict(message, Status.FAILED, str(deciding), retry_count=message.retry_count)
         else:
             verdict = Verdict(message, Status.SENT, str(delivery.final), retry_count=message.retry_count)
         return replace(
             verdict,
             queue_id=queue_id(delivery.final),
             refused=refused,
-            replies=delivery.replies,
-            final=delivery.final if verdict.status == Status.SENT else _deciding(delivery.replies, owed),
+            replies=replies,
+            final=delivery.final if verdict.status == Status.SENT else deciding,
             seconds=delivery.seconds,
         )
 
-    def _unfinished(self, message: Leased, delivery: Delivery, owed: List[str], now: datetime) -> Verdict:
-        log = str(_deciding(delivery.replies, owed))
-        if _in_portions(delivery.replies):
+    def _unfinished(
+        self, message: Leased, replies: Mapping[str, Reply], owed: List[str], log: str, now: datetime
+    ) -> Verdict:
+        if _in_portions(replies):
             return Verdict(message, Status.DEFERRED, log, pending=owed, retry_count=message.retry_count, due_at=now)
         over = self._over(message, now)
         if over:

@@ -6,14 +6,18 @@ message missing from it had lost its lease, and its row was left alone.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any, Iterable, List, Sequence, Set
 
-from django.db import connections, transaction
+from django.db import DataError, IntegrityError, connections, transaction
 
 from email_relay.db import DatabaseNow, database_now
 from email_relay.models import Attempt, Message, Status
+from email_relay.relay.faults import described
 from email_relay.relay.outcomes import Verdict
+
+logger = logging.getLogger("email_relay.relay")
 
 SETTLE_SENT = """
 UPDATE email_relay_message AS m SET
@@ -31,8 +35,22 @@ QUEUE_ID_LENGTH = 128
 def settle(alias: str, verdicts: Sequence[Verdict], *, worker: str, server: str, delete_sent: bool = False) -> Set[int]:
     """Record the verdicts in one transaction. ``delete_sent`` removes what was sent instead of keeping it.
 
-    Raises the database's own errors; nothing is recorded then and the call may be repeated.
+    Raises the database's own errors; nothing is recorded then and the call may be repeated. A verdict the database refuses
+    for what it holds fails alone (P5): it is left to its lease.
     """
+    try:
+        return _settle(alias, verdicts, worker, server, delete_sent=delete_sent)
+    except (DataError, IntegrityError) as error:
+        if len(verdicts) > 1:
+            alone = ([verdict] for verdict in verdicts)
+            return set().union(
+                *(settle(alias, one, worker=worker, server=server, delete_sent=delete_sent) for one in alone)
+            )
+        logger.error("cannot record id=%s: %s", verdicts[0].message.id, described(error))  # noqa: TRY400 - no text (P13)
+        return set()
+
+
+def _settle(alias: str, verdicts: Sequence[Verdict], worker: str, server: str, *, delete_sent: bool) -> Set[int]:
     clean = [verdict for verdict in verdicts if verdict.clean]
     others = [verdict for verdict in verdicts if not verdict.clean]
     if not others and not delete_sent and connections[alias].vendor == "postgresql":

@@ -18,7 +18,7 @@ class Turns:
         """How many of ``rows`` this source may give."""
         if source in self.closed:
             return 0
-        return 1 if (source in self.listed) == self.listed_are_paced else rows
+        return min(1, rows) if (source in self.listed) == self.listed_are_paced else rows
 
 
 ALL = Turns()

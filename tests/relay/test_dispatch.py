@@ -9,10 +9,12 @@ from collections import Counter
 import pytest
 
 from email_relay.exceptions import ConfigurationError, ServerUnavailable, SessionEnded
-from email_relay.relay.dispatch import Dispatcher, Job, Returned, Unreachable, sessions_wanted
+from email_relay.relay import dispatch as dispatch_module
+from email_relay.relay.dispatch import Dispatcher, Job, Returned, Unmanned, Unreachable, sessions_wanted
 from email_relay.relay.leases import Lease
 from email_relay.relay.transport.base import Delivery, Parcel
 from email_relay.relay.transport.memory import MemorySession, MemoryTransport
+from tests.support.waiting import wait_until
 
 
 def jobs(count, *, seconds=60.0):
@@ -166,6 +168,39 @@ def test_p3_a_server_lost_after_a_delivery_is_not_offered_it_again(dispatch):
     assert Counter(transport.accepted()) == Counter(f"to{n}@x.org" for n in range(3))
 
 
+class EndsAtOnce(MemoryTransport):
+    """Its first session ends before it takes anything, as an idle one does that the server has closed meanwhile."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def connect(self):
+        session = super().connect()
+        if self.connects == 1:
+            session.deliver = self.deliver
+        return session
+
+    def deliver(self, parcels):
+        raise self.error
+        yield
+
+
+def test_p1_a_session_that_ends_before_it_takes_anything_loses_nothing(dispatch):
+    dispatcher = dispatch(EndsAtOnce(SessionEnded("idle for too long")), 1)
+    dispatcher.submit(jobs(5))
+    assert outcome(dispatcher, 5) == (each_once(5), Counter(), [])
+
+
+def test_p6_a_session_that_dies_before_it_takes_anything_blames_no_message(dispatch):
+    dispatcher = dispatch(EndsAtOnce(ServerUnavailable("gone")), 1)
+    dispatcher.submit(jobs(1))
+    report = dispatcher.report(30)
+    assert isinstance(report, Unreachable)
+    assert report.begun is None
+    assert [job.parcel.key for job in dispatcher.report(30).jobs] == [0]
+
+
 def test_p2_what_has_no_lease_any_more_is_not_begun(dispatch):
     transport = MemoryTransport()
     dispatcher = dispatch(transport)
@@ -252,3 +287,47 @@ def test_a_session_that_ends_gives_back_what_was_not_offered(dispatch):
     dispatcher = dispatch(Transport(), 1)
     dispatcher.submit(jobs(5))
     assert outcome(dispatcher, 5)[0] == each_once(5)
+
+
+def no_more_threads(monkeypatch, after):
+    """The system gives so many threads, then no more."""
+
+    class Courier(dispatch_module.Courier):
+        def start(self):
+            if next(started) >= after:
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    started = iter(range(1_000))
+    monkeypatch.setattr(dispatch_module, "Courier", Courier)
+
+
+def test_p1_without_a_thread_everything_can_be_taken_back(dispatch, monkeypatch):
+    no_more_threads(monkeypatch, after=0)
+    dispatcher = dispatch(MemoryTransport())
+    dispatcher.submit(jobs(3))
+    assert isinstance(dispatcher.report(30), Unmanned)
+    assert Counter(job.parcel.key for job in dispatcher.take_back()) == each_once(3)
+
+
+def test_p1_without_a_thread_for_another_courier_the_first_does_all(dispatch, monkeypatch):
+    no_more_threads(monkeypatch, after=1)
+    dispatcher = dispatch(MemoryTransport(), 4)
+    dispatcher.observe(1.0)
+    dispatcher.submit(jobs(20))
+    assert outcome(dispatcher, 20) == (each_once(20), Counter(), [])
+    assert dispatcher.most == 1
+
+
+def test_it_is_deserted_when_nobody_works_and_nothing_waits(dispatch):
+    gate = threading.Event()
+    dispatcher = dispatch(MemoryTransport(gate=gate))
+    assert dispatcher.deserted()
+    dispatcher.submit(jobs(1))
+    assert not dispatcher.deserted()
+    gate.set()
+    wait_until(lambda: not dispatcher.reports.empty())
+    dispatcher.close(30)
+    assert not dispatcher.deserted(), "a report waits"
+    outcome(dispatcher, 1)
+    assert dispatcher.deserted()

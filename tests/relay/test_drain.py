@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
 
-from email_relay.exceptions import ServerUnavailable
+from email_relay.exceptions import ServerUnavailable, SessionEnded
 from email_relay.models import Attempt, Message, Server, Status, Suppression, Worker
 from email_relay.queue import release
+from email_relay.relay import dispatch, keeping, leases, throttle
 from email_relay.relay import drain as drain_module
-from email_relay.relay import leases
-from email_relay.relay.dispatch import Dispatcher
+from email_relay.relay.dispatch import Courier, Dispatcher, Returned
 from email_relay.relay.drain import CIRCUIT_OPEN, drain
 from email_relay.relay.transport.base import Reply
-from email_relay.relay.transport.memory import MemoryTransport
-from tests.relay.rows import ago, legacy, queued, sending
+from email_relay.relay.transport.memory import MemorySession, MemoryTransport
+from tests.relay.rows import ALIAS, ago, legacy, queued, sending
 
 pytestmark = pytest.mark.django_db
 
@@ -287,6 +288,37 @@ def test_email_max_deferred_ends_a_drain(run):
     assert states() == {"DEFERRED": 3, "QUEUED": 37}
 
 
+def test_email_max_deferred_holds_under_a_batch_limit_too(run, monkeypatch):
+    """What the limit of the batch let in still comes back, and the reason is the one that ended the drain."""
+    for _ in range(40):
+        queued()
+    closed, turns, close = threading.Event(), itertools.count(1), drain_module.Drain._close
+
+    def script(parcel, to):
+        if next(turns) > 3:
+            closed.wait(60)
+        return Reply(451, "later")
+
+    def close_and_tell(self, *arguments, **options):
+        close(self, *arguments, **options)
+        closed.set()
+
+    monkeypatch.setattr(drain_module.Drain, "_close", close_and_tell)
+    later = MemoryTransport(script)
+    report = run(later, EMAIL_MAX_DEFERRED=3, EMAIL_MAX_BATCH=40, SMTP_MAX_SESSIONS=1, CLAIM_MAX_ROWS=40)
+    assert (report.more, report.reason) == (True, "EMAIL_MAX_DEFERRED reached")
+    assert 3 <= report.deferred == len(later.delivered) < 40
+    assert states() == {"DEFERRED": report.deferred, "QUEUED": 40 - report.deferred}
+
+
+def test_p6_an_outage_under_a_batch_limit_ends_the_drain_as_one(run):
+    for _ in range(4):
+        queued()
+    report = run(MemoryTransport(down="refused"), EMAIL_MAX_BATCH=4)
+    assert (report.reason, report.more) == (CIRCUIT_OPEN, False)
+    assert states() == {"QUEUED": 4}
+
+
 def test_the_throttle_hands_out_a_slot_for_each_message(run):
     for _ in range(3):
         queued()
@@ -307,6 +339,56 @@ def test_messages_per_minute_is_a_throttle(run):
 
     run(MemoryTransport(first_only), stop=stop, MESSAGES_PER_MINUTE=6)
     assert (Server.objects.get().next_slot_at - before).total_seconds() >= 10
+
+
+def test_an_idle_poll_takes_no_slot_of_the_throttle(run):
+    """A newcomer would wait for every idle relay that looked."""
+    for _ in range(3):
+        run(EMAIL_THROTTLE=60)
+    assert not Server.objects.filter(next_slot_at__isnull=False).exists()
+    queued()
+    assert run(EMAIL_THROTTLE=60).sent == 1
+
+
+def test_a_slot_in_which_another_relay_was_quicker_is_given_back(run, monkeypatch):
+    monkeypatch.setattr(drain_module, "oldest_due_age", lambda _: next(looks, None))
+    looks = iter([timedelta(seconds=1)])
+    before = ago(0)
+    assert run(EMAIL_THROTTLE=60).total == 0
+    assert Server.objects.get().next_slot_at < before + timedelta(seconds=50)
+
+
+def test_a_slot_is_given_back_by_a_relay_that_is_stopped_while_it_waits(run):
+    queued()
+    slot = ago(-3600)
+    Server.objects.create(name="memory:25", next_slot_at=slot)
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    assert run(stop=stop, EMAIL_THROTTLE=60).reason == "stopped"
+    assert Server.objects.get().next_slot_at == slot
+    assert states() == {"QUEUED": 1}
+
+
+def test_a_slot_behind_which_another_relay_waits_is_not_given_back():
+    """The other's slot would be handed out twice."""
+    first = throttle.reserve(ALIAS, "memory:25", 60)
+    second = throttle.reserve(ALIAS, "memory:25", 60)
+    throttle.give_back(ALIAS, "memory:25", first)
+    assert Server.objects.get().next_slot_at == second.next_at
+    throttle.give_back(ALIAS, "memory:25", second)
+    assert Server.objects.get().next_slot_at == second.at == first.next_at
+
+
+def test_p1_a_throttled_relay_takes_over_what_has_lapsed(run):
+    sending(-1)
+    assert run(EMAIL_THROTTLE=0.01).sent == 1
+
+
+def test_p6_a_throttled_relay_probes_with_nothing_due(run):
+    """Or the heartbeat would be withheld until the next mail comes."""
+    Server.objects.create(name="memory:25", opened_at=ago(9), probe_at=ago(1))
+    run(EMAIL_THROTTLE=0.01)
+    assert Server.objects.get().opened_at is None
 
 
 def test_p2_stopped_it_finishes_what_has_begun_and_gives_the_rest_back(engines, monkeypatch):
@@ -398,7 +480,7 @@ def test_p1_verdicts_are_kept_through_database_trouble(engines, monkeypatch):
     """A deadlock while settling: tried again until written, and nothing is sent twice."""
     for _ in range(5):
         queued()
-    original, troubles = drain_module.settle, iter([True, True])
+    original, troubles = keeping.settle, iter([True, True])
 
     def settle(*arguments, **options):
         if next(troubles, False):
@@ -412,7 +494,7 @@ def test_p1_verdicts_are_kept_through_database_trouble(engines, monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr(drain_module, "settle", settle)
+    monkeypatch.setattr(keeping, "settle", settle)
     monkeypatch.setattr(drain_module, "connections", Connections())
     monkeypatch.setattr(drain_module, "RECONNECT_SECONDS", (0.01, 0.02))
     transport = MemoryTransport()
@@ -420,6 +502,80 @@ def test_p1_verdicts_are_kept_through_database_trouble(engines, monkeypatch):
         drain(engine=engines(transport))
     assert states()["SENDING"] == 0
     assert states()["SENT"] == len(transport.delivered)
+
+
+def test_p1_without_a_thread_for_a_session_everything_is_given_back(run, monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    queued()
+    monkeypatch.setattr(Courier, "start", start)
+    report = run()
+    assert (report.returned, report.more, report.reason) == (1, True, "no thread for a session")
+    assert set(Message.objects.values_list("status", "lapse_count")) == {(Status.QUEUED, 0)}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_p1_a_courier_that_dies_with_a_message_holds_up_nobody(run, monkeypatch):
+    """Whether that message went out nobody knows: it waits for its lease to end, the others go out."""
+    monkeypatch.setattr(dispatch, "LINGER_SECONDS", 0.1)
+    bad = queued(recipients=["bad@example.com"], priority=3)
+    others = [queued(), queued()]
+
+    def script(parcel, to):
+        if to == "bad@example.com":
+            raise SystemExit
+
+    transport = MemoryTransport(script)
+    assert run(transport, SMTP_MAX_SESSIONS=1).sent == 2
+    assert Counter(transport.accepted()) == recipients(others)
+    assert Message.objects.get(id=bad.id).status == Status.SENDING
+
+
+def test_p1_what_was_never_handed_over_does_not_hold_up_the_end(engines, monkeypatch):
+    """Something is raised between taking the messages in hand and handing them to the couriers."""
+
+    def submit(self, jobs):
+        raise MemoryError
+
+    queued()
+    monkeypatch.setattr(Dispatcher, "submit", submit)
+    with pytest.raises(MemoryError):
+        drain(engine=engines())
+    assert Message.objects.get().status == Status.SENDING
+
+
+def test_p2_what_a_broken_drain_let_go_is_not_begun_for_the_next(engines, monkeypatch):
+    """The second message was taken by a session that ended after the drain: no later drain would record it."""
+    first, second = queued(priority=3), queued()
+    going_on = threading.Event()
+
+    class Session(MemorySession):
+        def deliver(self, parcels):
+            for parcel in list(parcels)[:1]:
+                yield from super().deliver([parcel])
+                assert going_on.wait(60)
+                raise SessionEnded("enough")
+
+    class Transport(MemoryTransport):
+        def connect(self):
+            return Session(self)
+
+    def judge(*_):
+        raise ZeroDivisionError("a bug of ours")
+
+    def finish(_):
+        raise ZeroDivisionError("the same bug")
+
+    monkeypatch.setattr(drain_module.Judge, "judge", judge)
+    monkeypatch.setattr(drain_module.Drain, "_finish", finish)
+    engine = engines(Transport(), SMTP_MAX_SESSIONS=1)
+    with pytest.raises(ZeroDivisionError):
+        drain(engine=engine)
+    going_on.set()
+    assert isinstance(engine.dispatcher.report(60), Returned)
+    assert engine.dispatcher.transport.accepted() == first.recipients
+    assert Message.objects.get(id=second.id).status == Status.SENDING
 
 
 def test_p1_an_engine_is_used_again_after_a_drain_that_broke(engines, monkeypatch):
@@ -442,13 +598,13 @@ def test_p1_an_engine_is_used_again_after_a_drain_that_broke(engines, monkeypatc
 
 def test_p2_a_message_another_relay_took_over_is_not_recorded(run, monkeypatch, caplog):
     message = queued()
-    original = drain_module.settle
+    original = keeping.settle
 
     def settle(*arguments, **options):
         Message.objects.filter(id=message.id).update(lease_token="x" * 32)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(drain_module, "settle", settle)
+    monkeypatch.setattr(keeping, "settle", settle)
     report = run()
     message.refresh_from_db()
     assert (report.sent, message.status, message.sent_at) == (0, Status.SENDING, None)

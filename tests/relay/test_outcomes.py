@@ -98,6 +98,22 @@ def test_a_success_after_a_retry_is_not_clean():
     assert not judge(leased(ready_at=FRESH, retry_count=1), a=250, b=250).clean
 
 
+def test_p3_a_recipient_the_way_out_did_not_mention_is_still_owed():
+    """Silence is no acceptance: neither for one of several nor for all."""
+    message = leased(ready_at=FRESH)
+    verdict = judge(message, a=250)
+    assert (verdict.status, verdict.pending) == (Status.DEFERRED, ["b@example.com"])
+    assert "said nothing" in verdict.log
+    silent = Delivery(Parcel(1, "f@example.com", message.owed, b""), {}, Reply(250, "Ok"))
+    assert JUDGE.judge(message, silent, NOW).pending == ["a@example.com", "b@example.com"]
+
+
+def test_p3_a_stranger_the_way_out_mentions_changes_nothing():
+    verdict = judge(leased(ready_at=FRESH), a=250, b=250, stranger=550)
+    assert (verdict.status, verdict.refused) == (Status.SENT, {})
+    assert "stranger@example.com" not in verdict.replies
+
+
 def test_a_lost_link_is_a_deferral():
     assert judge(leased(ready_at=FRESH), a=NO_REPLY, b=NO_REPLY).status == Status.DEFERRED
 
@@ -188,5 +204,5 @@ def test_p3_each_recipient_is_accepted_or_refused_once_and_asked_no_more(given_t
 
 @pytest.mark.parametrize("code", [250, 550, 450, NO_REPLY])
 def test_the_judgement_counts_a_retry_only_for_a_deferral(code):
-    verdict = judge(leased(ready_at=FRESH, retry_count=4), a=code)
+    verdict = judge(leased(ready_at=FRESH, retry_count=4), a=code, b=code)
     assert verdict.retry_count == (5 if verdict.status == Status.DEFERRED else 4)

@@ -93,3 +93,8 @@ def test_bodies_may_go_before_the_rows():
 def test_zero_purges_what_an_earlier_setting_kept():
     sent(1)
     assert purge(MESSAGES_RETENTION_SECONDS=0)["sent"] == 1
+
+
+def test_an_empty_table_is_purged_of_nothing():
+    everything = {"MESSAGES_RETENTION_SECONDS": 0, "FAILED_RETENTION_SECONDS": 0, "BODY_RETENTION_SECONDS": 0}
+    assert purge(**everything) == {"sent": 0, "failed": 0, "bodies": 0}

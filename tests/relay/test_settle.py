@@ -154,3 +154,13 @@ def test_the_retry_count_stays_within_its_column():
     record(replace(deferred(mine), retry_count=32768))
     message.refresh_from_db()
     assert message.retry_count == 32767
+
+
+def test_p5_a_verdict_the_database_refuses_fails_alone(caplog):
+    """Its neighbours are recorded; it is left to its lease, and the drain goes on."""
+    good, bad, other = queued(), queued(), queued(retry_count=1)
+    mine = {message.id: message for message in claimed()}
+    refused = replace(deferred(mine[bad.id]), retry_count=-1)
+    assert record(sent(mine[good.id]), refused, sent(mine[other.id])) == {good.id, other.id}
+    assert dict(Message.objects.values_list("id", "status"))[bad.id] == Status.SENDING
+    assert f"cannot record id={bad.id}: IntegrityError" in caplog.text

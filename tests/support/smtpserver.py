@@ -58,6 +58,8 @@ class SmtpServer:
     implicit_tls: bool = False
     """*tls* from the first byte (port 465's way)."""
     greeting: str = "220 sink.example ESMTP"
+    prompt: bool = False
+    """Each reply goes out at once; otherwise those to a pipelined group go together."""
     keep: bool = True
     """Keep messages and commands; a benchmark may only count."""
     on_received: Callable[[Received], None] | None = None

@@ -60,6 +60,8 @@ class Connection(Wire):
         if self.server.script.delay:
             time.sleep(self.server.script.delay)
         super().reply(text)
+        if self.server.prompt:
+            self.flush()
 
     def answer(self, event: str, *arguments: Any) -> bool:
         """Let the script speak; whether it refused (anything but the usual or 2xx/3xx)."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager
 
 import pytest
 
 from email_relay.exceptions import ServerUnavailable, SessionEnded
 from email_relay.relay.transport.base import NO_REPLY
 from tests.relay.transport.sending import deliver, deliver_all, parcel, smtp, still
+from tests.support.rawsmtp import BREAKS, Dripping, broken_by, greet, plain_dialogue, raw
 from tests.support.smtpserver import Close, Script, SmtpServer
 
 PLAIN = ("8BITMIME", "SMTPUTF8")
@@ -199,72 +199,8 @@ def test_long_and_many_lines(served):
     assert len(batch.deliveries[1].final.text) == 500
 
 
-class Raw:
-    """A server that reads what it will and says bytes, by a function of the connected socket."""
-
-    def __init__(self, talk):
-        self.talk = talk
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.host, self.port = self.listener.getsockname()
-        self.sessions = 0
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.sessions += 1
-            threading.Thread(target=self.one, args=(sock, self.sessions), daemon=True).start()
-
-    def one(self, sock, number):
-        with sock, sock.makefile("rb") as lines:
-            try:
-                self.talk(sock, lines, number)
-            except (OSError, StopIteration):
-                return
-
-
-@contextmanager
-def raw(talk):
-    server = Raw(talk)
-    try:
-        yield server
-    finally:
-        server.listener.shutdown(socket.SHUT_RDWR)
-        server.listener.close()
-
-
-def greet(sock, lines, *extensions):
-    sock.sendall(b"220 raw\r\n")
-    next(lines)
-    sock.sendall(b"250-raw\r\n" + b"".join(b"250-%s\r\n" % one for one in extensions) + b"250 HELP\r\n")
-
-
-def plain_dialogue(sock, lines, kept):
-    """A correct server from here on, one command at a time."""
-    for line in lines:
-        if line.startswith(b"DATA"):
-            sock.sendall(b"354 go\r\n")
-            content = b"".join(iter(lambda: next(lines), b".\r\n"))
-            kept.append(content)
-        elif line.startswith(b"QUIT"):
-            sock.sendall(b"221 bye\r\n")
-            return
-        sock.sendall(b"250 ok\r\n")
-
-
 def test_replies_in_fragments():
     kept = []
-
-    class Dripping:
-        def __init__(self, sock):
-            self.sock = sock
-
-        def sendall(self, data):
-            for byte in data:
-                self.sock.sendall(bytes([byte]))
 
     def talk(sock, lines, _):
         dripping = Dripping(sock)
@@ -276,75 +212,7 @@ def test_replies_in_fragments():
     assert (batch.codes(1), batch.codes(2), len(kept)) == ([250], [250], 2)
 
 
-def broken_by(first_session):
-    """Offers PIPELINING and breaks on it as ``first_session`` does; correct when spoken to one command at a time."""
-    kept = []
-
-    def talk(sock, lines, number):
-        greet(sock, lines, b"PIPELINING")
-        if number == 1:
-            first_session(sock, lines, kept)
-        else:
-            plain_dialogue(sock, lines, kept)
-
-    return talk, kept
-
-
-def one_reply_too_few(sock, lines, _):
-    [next(lines) for _ in range(3)]
-    sock.sendall(b"250 ok\r\n354 go\r\n")
-    list(lines)
-
-
-def one_reply_too_many(sock, lines, _):
-    [next(lines) for _ in range(3)]
-    sock.sendall(b"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n")
-    list(lines)
-
-
-def one_reply_too_many_at_the_end(sock, lines, _):
-    [next(lines) for _ in range(3)]
-    sock.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n250 taken, of course\r\n")
-    list(lines)
-
-
-def forgets_its_input(sock, lines, _):
-    [next(lines) for _ in range(3)]
-    sock.sendall(b"250 ok\r\n")
-    list(lines)
-
-
-def hangs_up_on_it(sock, lines, _):
-    next(lines)
-    sock.sendall(b"250 ok\r\n")
-
-
-def loses_its_state(sock, lines, _):
-    [next(lines) for _ in range(3)]
-    sock.sendall(b"250 ok\r\n503 MAIL first\r\n503 RCPT first\r\n")
-    list(lines)
-
-
-def forgets_what_is_behind_the_dot(sock, lines, kept):
-    [next(lines) for _ in range(3)]
-    sock.sendall(b"250 ok\r\n250 ok\r\n354 go\r\n")
-    kept.append(b"".join(iter(lambda: next(lines), b".\r\n")))
-    sock.sendall(b"250 ok\r\n")
-    list(lines)
-
-
-@pytest.mark.parametrize(
-    "breaks",
-    [
-        one_reply_too_few,
-        one_reply_too_many,
-        one_reply_too_many_at_the_end,
-        forgets_its_input,
-        hangs_up_on_it,
-        loses_its_state,
-        forgets_what_is_behind_the_dot,
-    ],
-)
+@pytest.mark.parametrize("breaks", BREAKS)
 def test_p3_a_server_that_breaks_on_pipelining_gets_a_plain_dialogue_and_each_message_once(breaks):
     talk, kept = broken_by(breaks)
     with raw(talk) as server:
