@@ -1,26 +1,24 @@
-"""Log lines as JSON, for collectors that want them so."""
+"""Log lines as JSON, for collectors that want them so: structlog renders what the standard library's loggers are told."""
 
 from __future__ import annotations
 
-import json
-import logging
-import re
+from collections.abc import Mapping
 
-PAIR = re.compile(r"(\w+)=('[^']*'|\"[^\"]*\"|\S+)")
+from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
+from structlog.stdlib import ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict, WrappedLogger
 
 
-class JsonFormatter(logging.Formatter):
-    """One object a line: time, level, logger, message, and the ``key=value`` pairs of the message as fields."""
+def json_formatter() -> ProcessorFormatter:
+    """One object a line: time, level, logger, message, and as fields what the message was made of."""
+    return ProcessorFormatter(
+        foreign_pre_chain=[_fields, add_log_level, add_logger_name, TimeStamper("iso", key="time"), format_exc_info],
+        pass_foreign_args=True,
+        processors=[ProcessorFormatter.remove_processors_meta, EventRenamer("message"), JSONRenderer()],
+    )
 
-    def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
-        line = {
-            **{key: value.strip("'\"") for key, value in PAIR.findall(message)},
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": message,
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+
+def _fields(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """The named arguments of ``"id=%(id)s", {"id": 7}``, which never replace what the line has of its own."""
+    arguments = event.pop("positional_args", ())
+    return {**arguments, **event} if isinstance(arguments, Mapping) else event

@@ -36,11 +36,8 @@ def trip(alias: str, server: str, reason: str, random: Random) -> timedelta:
         row.save(using=alias, update_fields=["opened_at", "failures", "probe_at", "last_error", "updated_at"])
     wait = (row.probe_at or now) - now
     logger.warning(
-        "circuit open server=%s failures=%s next_probe=%.0fs reason=%s",
-        server,
-        row.failures,
-        wait.total_seconds(),
-        reason,
+        "circuit open server=%(server)s failures=%(failures)s next_probe=%(next_probe).0fs reason=%(reason)s",
+        {"server": server, "failures": row.failures, "next_probe": wait.total_seconds(), "reason": reason},
     )
     return wait
 
@@ -61,7 +58,7 @@ def close(alias: str, server: str) -> None:
         row.outages = [*row.outages, outage][-OUTAGES_KEPT:]
         row.opened_at, row.probe_at, row.failures = None, None, 0
         row.save(using=alias)
-    logger.warning("circuit closed server=%s: the server answers again", server)
+    logger.warning("circuit closed server=%(server)s: the server answers again", {"server": server})
 
 
 def outages(alias: str, server: str) -> Outages:

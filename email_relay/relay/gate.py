@@ -55,7 +55,7 @@ def _judge(message: Leased, claim: Claim, policies: Policies) -> Passage | Verdi
         return failed(message, f"Cannot be read: {error}", "Cannot be read.")
     except Exception as error:  # noqa: BLE001
         # whatever a row of strangers makes the renderer raise: it fails alone (P5)
-        logger.error("cannot render id=%s: %s", message.id, described(error))  # noqa: TRY400
+        logger.error("cannot render id=%(id)s: %(error)s", {"id": message.id, "error": described(error)})  # noqa: TRY400
         return failed(message, f"Cannot be read: {type(error).__name__}")
     complaint = policies.complaint(message, content)
     if complaint:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from email_relay.models import Status
 from email_relay.relay import leases
 from email_relay.relay.engine import Engine
 from email_relay.relay.hand import Hand
@@ -42,12 +41,12 @@ def _record(engine: Engine, hand: Hand, report: DrainReport, now: datetime) -> N
         )
     hand.flushed()
     kept = [verdict for verdict in verdicts if verdict.message.id in recorded]
-    report.sent += sum(verdict.status == Status.SENT for verdict in kept)
-    report.failed += sum(verdict.status == Status.FAILED for verdict in kept)
-    report.held += sum(verdict.status == Status.HELD for verdict in kept)
+    for verdict in kept:
+        report.recorded(verdict)
     for verdict in verdicts:
         if verdict.message.id not in recorded:
-            logger.warning("lease lost id=%s: another relay has it, nothing was recorded", verdict.message.id)
+            facts = {"id": verdict.message.id}
+            logger.warning("lease lost id=%(id)s: another relay has it, nothing was recorded", facts)
     if engine.settings.SUPPRESS_UNKNOWN_USERS:
         suppress_unknown_users(engine.alias, kept)
     announce(kept, engine.server, now)

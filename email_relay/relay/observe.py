@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
-from typing import Iterable
+from typing import Any, Dict, Iterable
 
 from email_relay.models import Message, Status
 from email_relay.relay import observers
@@ -22,6 +23,14 @@ LEVELS = {
 }
 
 
+HANDLE = "%(outcome)s id=%(id)s source=%(source)s message_id=%(message_id)s"
+ATTEMPT = HANDLE + (
+    " server=%(server)s code=%(code)s enhanced=%(enhanced)s queue_id=%(queue_id)s attempt=%(attempt)s seconds=%(seconds).3f"
+)
+UNTRIED = HANDLE + " reason=%(reason)r"
+BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
+
+
 def announce(verdicts: Iterable[Verdict], server: str, now: datetime) -> None:
     """One ``key=value`` line per attempt; no subject, no body, no address (P13). ``now``: by the database's clock."""
     for verdict in verdicts:
@@ -32,34 +41,35 @@ def announce(verdicts: Iterable[Verdict], server: str, now: datetime) -> None:
 
 def _log(verdict: Verdict, server: str) -> None:
     level = LEVELS[verdict.status]
-    if not logger.isEnabledFor(level):
-        return
+    if logger.isEnabledFor(level):
+        logger.log(level, ATTEMPT if verdict.attempted else UNTRIED, _facts(verdict, server))
+
+
+def _facts(verdict: Verdict, server: str) -> Dict[str, Any]:
+    """By name, so that a formatter may have them typed and apart from the words."""
     message = verdict.message
-    if verdict.attempted:
-        logger.log(
-            level,
-            "%s id=%s source=%s message_id=%s server=%s code=%s enhanced=%s queue_id=%s attempt=%s seconds=%.3f",
-            verdict.status.name.lower(),
-            message.id,
-            message.source,
-            message.message_id,
-            server,
-            verdict.final.code or "-",
-            verdict.final.enhanced or "-",
-            verdict.queue_id or "-",
-            message.retry_count + 1,
-            verdict.seconds,
-        )
-    else:
-        logger.log(
-            level,
-            "%s id=%s source=%s message_id=%s reason=%r",
-            verdict.status.name.lower(),
-            message.id,
-            message.source,
-            message.message_id,
-            verdict.reason,
-        )
+    facts: Dict[str, Any] = {
+        "outcome": verdict.status.name.lower(),
+        "id": message.id,
+        "source": _one_word(message.source),
+        "message_id": _one_word(message.message_id),
+    }
+    if not verdict.attempted:
+        return {**facts, "reason": verdict.reason}
+    return {
+        **facts,
+        "server": server,
+        "code": verdict.final.code,
+        "enhanced": verdict.final.enhanced or "-",
+        "queue_id": _one_word(verdict.queue_id) or "-",
+        "attempt": message.retry_count + 1,
+        "seconds": round(verdict.seconds, 3),
+    }
+
+
+def _one_word(text: str) -> str:
+    """What others wrote can neither begin a line of its own nor pass for another ``key=value``."""
+    return BLANK.sub("?", text)
 
 
 def _count(verdict: Verdict, server: str, now: datetime) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Optional, Protocol
+
+from email_relay.models import Status
+from email_relay.relay.outcomes import Verdict
 
 
 class Stop(Protocol):
@@ -25,6 +28,16 @@ class DrainReport:
     returned: int = 0
     more: bool = False
     reason: str = ""
+    sources: Dict[str, Dict[str, int]] = field(default_factory=dict)
+    """What was recorded, by source and outcome."""
+
+    def recorded(self, verdict: Verdict) -> None:
+        counts = self.sources.setdefault(verdict.message.source, {})
+        outcome = verdict.status.name.lower()
+        counts[outcome] = counts.get(outcome, 0) + 1
+        self.sent += verdict.status == Status.SENT
+        self.failed += verdict.status == Status.FAILED
+        self.held += verdict.status == Status.HELD
 
     @property
     def total(self) -> int:
@@ -40,7 +53,17 @@ class DrainReport:
             self.returned + later.returned,
             later.more,
             later.reason,
+            _sum(self.sources, later.sources),
         )
 
     def as_dict(self) -> Dict[str, Any]:
         return asdict(self)
+
+
+def _sum(first: Dict[str, Dict[str, int]], second: Dict[str, Dict[str, int]]) -> Dict[str, Dict[str, int]]:
+    total = {source: dict(counts) for source, counts in first.items()}
+    for source, counts in second.items():
+        into = total.setdefault(source, {})
+        for outcome, count in counts.items():
+            into[outcome] = into.get(outcome, 0) + count
+    return total

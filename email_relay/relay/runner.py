@@ -52,7 +52,8 @@ class Runner:
         """Until `stop`: nothing but a misconfiguration ends it."""
         listener = Listener(self.engine.alias, self.woken.set)
         listener.start()
-        logger.info("relay started worker=%s server=%s", self.engine.worker, self.engine.server)
+        facts = {"worker": self.engine.worker, "server": self.engine.server}
+        logger.info("relay started worker=%(worker)s server=%(server)s", facts)
         try:
             with Pacemaker(self.engine.alias, self.engine.worker, self.engine.settings):
                 while not self.stopping.is_set():
@@ -60,7 +61,7 @@ class Runner:
         finally:
             listener.stop()
             self._leave()
-        logger.info("relay stopped worker=%s", self.engine.worker)
+        logger.info("relay stopped worker=%(worker)s", facts)
 
     def _turn(self) -> None:
         self.woken.clear()

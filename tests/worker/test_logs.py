@@ -1,30 +1,40 @@
-"""Log lines as JSON: the pairs of a message become fields, and never pass for the line's own."""
+"""Log lines as JSON: what a message was made of becomes typed fields, and never passes for the line's own."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 
-from relay_worker.logs import JsonFormatter
-
-
-def line(message: str) -> dict:
-    record = logging.LogRecord("email_relay.relay", logging.INFO, __file__, 1, message, (), None)
-    return json.loads(JsonFormatter().format(record))
+from relay_worker.logs import json_formatter
 
 
-def test_pairs_become_fields():
-    shown = line("sent id=7 source=shop seconds=0.012")
-    assert (shown["id"], shown["source"], shown["seconds"]) == ("7", "shop", "0.012")
-    assert (shown["level"], shown["logger"]) == ("INFO", "email_relay.relay")
+def line(message: str, *arguments: object, exc_info=None) -> dict:
+    record = logging.LogRecord("email_relay.relay", logging.INFO, __file__, 1, message, arguments, exc_info)
+    return json.loads(json_formatter().format(record))
 
 
-def test_a_quoted_value_is_one_field():
-    assert line('held id=7 reason="Against the relay\'s policy"')["reason"] == "Against the relay's policy"
+def test_named_arguments_become_fields_with_their_types():
+    shown = line("%(outcome)s id=%(id)s seconds=%(seconds).3f", {"outcome": "sent", "id": 7, "seconds": 0.012})
+    assert (shown["outcome"], shown["id"], shown["seconds"]) == ("sent", 7, 0.012)
+    assert (shown["level"], shown["logger"]) == ("info", "email_relay.relay")
+    assert shown["message"] == "sent id=7 seconds=0.012"
+    assert shown["time"].endswith("Z")
 
 
-def test_a_pair_cannot_forge_level_logger_or_message():
-    shown = line("refused level=DEBUG logger=mine message=none")
-    assert shown["level"] == "INFO"
-    assert shown["logger"] == "email_relay.relay"
-    assert shown["message"].startswith("refused")
+def test_positional_arguments_are_in_the_message_alone():
+    assert set(line("%s messages", 3)) == {"message", "level", "logger", "time"}
+
+
+def test_a_field_cannot_forge_level_logger_time_or_message():
+    forged = {"level": "debug", "logger": "mine", "message": "none", "event": "none", "time": "never"}
+    shown = line("refused %(level)s", forged)
+    assert (shown["level"], shown["logger"], shown["message"]) == ("info", "email_relay.relay", "refused debug")
+    assert shown["time"] != "never"
+
+
+def test_a_traceback_is_a_field():
+    try:
+        int("broken")
+    except ValueError:
+        assert "ValueError: invalid literal" in line("trouble", exc_info=sys.exc_info())["exception"]
