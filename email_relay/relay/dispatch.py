@@ -159,10 +159,10 @@ class Dispatcher:
         except queue.Empty:
             return None
 
-    def content_with_others(self, refused: Courier) -> bool:
+    def content_with_others(self) -> bool:
         """Whether other sessions live: then the server takes no more than these, and no more are asked for."""
         with self._lock:
-            living = sum(other.connected for other in self._couriers if other is not refused)
+            living = sum(courier.connected for courier in self._couriers)
             if living:
                 self.most = min(self.most, living)
             return living > 0
@@ -268,7 +268,7 @@ class Courier(threading.Thread):
 
     def _unreachable(self, error: ServerUnavailable, jobs: Sequence[Job], begun: Optional[Job] = None) -> bool:
         self._hang_up()
-        if self.dispatcher.content_with_others(self):
+        if self.dispatcher.content_with_others():
             self._again(jobs)
         else:
             # the reason first: whoever sees the last job come back must know already

@@ -115,6 +115,27 @@ def test_p5_a_message_that_breaks_the_way_out_is_deferred_alone(dispatch):
     assert delivered == {0: 250, 1: 250, 2: 0, 3: 250, 4: 250, 5: 250}
 
 
+def test_p5_those_behind_the_message_that_breaks_the_way_out_go_on(dispatch):
+    """They were taken ahead of time, and are charged nothing."""
+
+    class Ahead(MemorySession):
+        def deliver(self, parcels):
+            taken = list(parcels)
+            if taken[0].key == 0:
+                raise RuntimeError("broken by the first")
+            yield from super().deliver(taken)
+
+    class Transport(MemoryTransport):
+        def connect(self):
+            return Ahead(self)
+
+    dispatcher = dispatch(Transport(), 1)
+    dispatcher.submit(jobs(4))
+    reports = [dispatcher.report(30) for _ in range(4)]
+    assert {one.parcel.key: one.final.code for one in reports} == {0: 0, 1: 250, 2: 250, 3: 250}
+    assert dispatcher.inbox.empty()
+
+
 def test_p1_a_session_that_forgets_a_parcel_does_not_lose_it(dispatch):
     class Forgetful(MemorySession):
         def deliver(self, parcels):
@@ -162,7 +183,7 @@ def test_p3_a_server_lost_after_a_delivery_is_not_offered_it_again(dispatch):
 
     transport = Transport()
     dispatcher = dispatch(transport, 1)
-    dispatcher.content_with_others = lambda refused: True
+    dispatcher.content_with_others = lambda: True
     dispatcher.submit(jobs(3))
     assert outcome(dispatcher, 3)[0] == each_once(3)
     assert Counter(transport.accepted()) == Counter(f"to{n}@x.org" for n in range(3))
