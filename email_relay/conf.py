@@ -108,7 +108,10 @@ class RelaySettings:
         EMAIL_RELAY_DATABASE_ALIAS, _text, side="both", meaning="Alias the router sends the relay's tables to."
     )
     EMAIL_MAX_BATCH: int | None = setting(
-        None, _integer(1), side="relay", meaning="Most messages one drain may take; the next begins a pause later."
+        None,
+        _integer(1),
+        side="relay",
+        meaning="Most messages one drain may take; the next, of any relay, begins a pause later.",
     )
     EMAIL_MAX_DEFERRED: int | None = setting(
         None, _integer(1), side="relay", meaning="A drain stops after so many deferrals."

@@ -198,6 +198,9 @@ class Server(models.Model):
     last_error = models.TextField(blank=True)
     outages = models.JSONField(default=list, help_text="The latest outages as pairs of ISO instants.")
     next_slot_at = models.DateTimeField(null=True, blank=True, help_text="Next free slot of the throttle.")
+    next_batch_at = models.DateTimeField(
+        null=True, blank=True, help_text="Under EMAIL_MAX_BATCH no drain begins before."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

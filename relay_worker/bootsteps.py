@@ -25,14 +25,14 @@ class WakeUp(bootsteps.StartStopStep):
         from email_relay.conf import relay_settings
         from email_relay.db import relay_alias
         from email_relay.relay.wakeup import Listener
-        from relay_worker.tasks import drain
+        from relay_worker.tasks import drain, send
 
         settings = relay_settings()
         if settings.EMAIL_MAX_BATCH is not None:
             logger.info("EMAIL_MAX_BATCH bounds the drains: they begin by the clock, inserts do not wake them")
             return
         expires = float(settings.EMPTY_QUEUE_SLEEP)
-        self.listener = Listener(relay_alias(), lambda: _send(drain, expires))
+        self.listener = Listener(relay_alias(), lambda: send(drain, expires=expires))
         self.listener.start()
 
     def stop(self, parent: Any) -> None:
@@ -40,14 +40,6 @@ class WakeUp(bootsteps.StartStopStep):
             self.listener.stop()
 
     terminate = stop
-
-
-def _send(task: Any, expires: float) -> None:
-    """A broker that is away costs latency only: the clock drains anyway."""
-    try:
-        task.apply_async(expires=expires, retry=False)
-    except Exception as error:  # noqa: BLE001 - each broker's client has errors of its own
-        logger.warning("could not send a drain (%s), the next comes by the clock", type(error).__name__)
 
 
 def refuse_to_start_unready(**_: Any) -> None:

@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from email_relay.exceptions import ServerUnavailable
 from email_relay.models import Status
 from email_relay.relay import circuit, leases, throttle, workers
+from email_relay.relay.batches import BatchTurn
 from email_relay.relay.dispatch import Returned, Unreachable
 from email_relay.relay.engine import Engine, process_engine
 from email_relay.relay.gate import Passage, sift
@@ -41,6 +42,7 @@ PACED_SECONDS = 0.25
 """How long a drain that waits for a paced source looks away from the others."""
 RECONNECT_SECONDS = (0.2, 5.0)
 CIRCUIT_OPEN = "circuit open"
+BETWEEN_BATCHES = "between two batches"
 
 
 def drain(
@@ -70,6 +72,7 @@ class Drain:
         self.judge = Judge(engine.retry, engine.random)
         self.interval = throttle.interval(engine.settings)
         self.pacing = Pacing(engine.alias, engine.policies)
+        self.turn = BatchTurn(engine.alias, engine.server, engine.settings)
         self.taken = 0
         self.suspects = False
         self._closing = ""
@@ -81,14 +84,18 @@ class Drain:
         self._delivered = 0
 
     def run(self) -> DrainReport:
+        if not self.turn.begin():
+            return DrainReport(more=True, reason=BETWEEN_BATCHES)
         try:
             self._grant_sessions()
             while not self._done():
                 self._take()
                 self._collect()
                 keep(self.engine, self.hand, self.report, self._now())
+                self.turn.keep()
         finally:
             self._wind_up()
+            self.turn.end(tried=self.report.tried > 0)
         if self._closing:
             self.report.reason = self._closing
         elif self._full():

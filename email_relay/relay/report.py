@@ -43,6 +43,11 @@ class DrainReport:
     def total(self) -> int:
         return self.sent + self.deferred + self.failed + self.held + self.returned
 
+    @property
+    def tried(self) -> int:
+        """How many messages came to an outcome."""
+        return self.total - self.returned
+
     def plus(self, later: DrainReport) -> DrainReport:
         """Both together; the later one says how it ended."""
         return DrainReport(

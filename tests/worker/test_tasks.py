@@ -68,5 +68,59 @@ def test_email_max_batch_bounds_a_drain_and_its_second_look(drains, settings, mo
     monkeypatch.setattr(tasks, "drain_queue", drain_while_more_comes_in)
     queued_message()
     assert tasks.drain()["sent"] == 1
+    the_pause_is_over()
     assert tasks.drain()["sent"] == 2
     assert len(drains.received) == 3
+
+
+def the_pause_is_over():
+    from email_relay.models import Server
+
+    Server.objects.update(next_batch_at=None)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is sent to the broker: the task's name and when."""
+    from relay_worker import tasks
+
+    sent = []
+    for task in (tasks.drain, tasks.dispatch):
+        monkeypatch.setattr(task, "apply_async", lambda task=task, **options: sent.append((task.name, options)))
+    return sent
+
+
+def test_email_max_batch_the_next_drain_begins_a_pause_after_the_end_of_the_last(drains, settings, calls):
+    """Beat's strokes within the pause find the turn taken; a drain sends for its successor itself."""
+    from relay_worker import tasks
+
+    settings.DJANGO_EMAIL_RELAY = {"EMAIL_MAX_BATCH": 1, "EMPTY_QUEUE_SLEEP": 30}
+    for _ in range(2):
+        queued_message()
+    assert tasks.drain()["sent"] == 1
+    assert [(name, options["countdown"], options["expires"]) for name, options in calls] == [
+        ("email_relay.drain", 30, 60)
+    ]
+    early = tasks.drain()
+    assert (early["sent"], early["reason"]) == (0, "between two batches")
+    assert len(calls) == 1, "a drain that was refused or found nothing sends for none, or they would become ever more"
+    the_pause_is_over()
+    assert tasks.drain()["sent"] == 1
+    the_pause_is_over()
+    assert tasks.drain()["sent"] == 0
+    assert len(calls) == 2
+
+
+def test_p8_a_broker_that_is_away_does_not_break_a_drain_with_a_backlog(drains, monkeypatch, caplog):
+    from kombu.exceptions import OperationalError
+
+    from relay_worker import tasks
+
+    def away(**_):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(tasks.dispatch, "apply_async", away)
+    for _ in range(80):
+        queued_message()
+    assert tasks.drain()["sent"] == 80
+    assert "could not send email_relay.dispatch" in caplog.text
