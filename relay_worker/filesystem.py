@@ -1,12 +1,17 @@
-"""kombu's filesystem transport, with messages that appear whole: written beside the queue, then renamed into it.
+"""kombu's filesystem transport, safe for several processes that start at once.
 
-The stock one opens the file under its final name before it writes, so a reader may take it empty.
+Messages appear whole: written beside the queue, then renamed into it; the stock transport opens the file under its final
+name before it writes, so a reader may take it empty. And the list of who listens to a broadcast is changed by one at a
+time: two that make it together would leave a file that nobody can read, and a worker that Flower never sees.
 """
 
 from __future__ import annotations
 
+import fcntl
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,26 @@ class Channel(StockChannel):
         part = folder / f"{name}.part"
         part.write_bytes(str_to_bytes(dumps(message)))
         part.replace(folder / name)
+
+    def get_table(self, exchange: str) -> Any:
+        with self._alone():
+            return super().get_table(exchange)
+
+    def _queue_bind(self, *arguments: Any) -> None:
+        with self._alone():
+            super()._queue_bind(*arguments)
+
+    def _delete(self, *arguments: Any, **options: Any) -> None:
+        with self._alone():
+            super()._delete(*arguments, **options)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        folder = Path(self.control_folder)
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+            yield
 
 
 class Transport(StockTransport):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES
@@ -46,3 +48,21 @@ def test_nothing_is_seen_under_its_final_name_before_it_is_whole(tmp_path, monke
     assert seen
     assert not [name for name in seen if name.endswith(".msg")]
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".q.msg")]
+
+
+def test_who_listens_is_kept_whole_when_many_begin_at_once(tmp_path):
+    """Seen red with the stock channel: the table of a new exchange is torn, or forgets some."""
+    several, rounds = 4, 30
+    start = Barrier(several)
+
+    def bind(number: int) -> None:
+        with connection(tmp_path) as link:
+            channel = link.channel()
+            for turn in range(rounds):
+                start.wait()
+                channel._queue_bind(f"fan{turn}", "", "", f"listener-{'x' * number}{number}")
+
+    with ThreadPoolExecutor(several) as threads:
+        list(threads.map(bind, range(several)))
+    with connection(tmp_path) as link:
+        assert [len(link.channel().get_table(f"fan{turn}")) for turn in range(rounds)] == [several] * rounds
