@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from email_relay import queue
 from email_relay.models import Attempt, Message, Status
 from email_relay.relay import leases
-from email_relay.relay.outcomes import Judge
+from email_relay.relay.outcomes import Judge, failed
+from email_relay.relay.outcomes import held as hold
 from email_relay.relay.retry import RetryPolicy
 from email_relay.relay.settle import settle
 from email_relay.relay.transport.base import Delivery, Parcel, Reply
@@ -61,7 +62,15 @@ class Queue(RuleBasedStateMachine):
     def settle(self, worker, codes):
         """The relay has tried everything it holds, whether its lease still runs or not."""
         held, self.held[worker] = self.held[worker], []
-        verdicts = [self._judged(message, codes) for message in held]
+        self._record(worker, held, [self._judged(message, codes) for message in held])
+
+    @rule(worker=WORKERS, untried=st.sampled_from([failed, hold]))
+    def judge_untried(self, worker, untried):
+        """Expired, unreadable or against a policy: it ends, or waits for an operator, without a word to the server."""
+        held, self.held[worker] = self.held[worker], []
+        self._record(worker, held, [untried(message, "against the policy") for message in held])
+
+    def _record(self, worker, held, verdicts):
         ours = {m.id for m in held if Message.objects.filter(id=m.id, lease_token=m.lease.token).exists()}
         untouched = self._rows(m.id for m in held if m.id not in ours)
         assert settle(ALIAS, verdicts, worker=worker, server=SERVER) == ours
