@@ -246,7 +246,7 @@ class RelaySettings:
         "plain",
         _one_of("plain", "healthchecks.io"),
         side="relay",
-        meaning="With healthchecks.io: /fail, and a summary as body.",
+        meaning="With healthchecks.io: /start, /fail, rid, and counts or the reason as body.",
     )
 
     # safety and console

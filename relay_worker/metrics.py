@@ -6,7 +6,6 @@ The cost does not grow with what was sent long ago: depths count what waits, rat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count
@@ -17,10 +16,9 @@ from prometheus_client.core import GaugeMetricFamily
 
 from email_relay.db import database_now, relay_alias
 from email_relay.models import CLAIMABLE, Message, Priority, Server, Status, Worker
-from email_relay.relay.health import oldest_due_age
+from email_relay.relay.health import LATELY_SECONDS, oldest_due_age, settled_lately
 from relay_worker.counters import counter_files
 
-WINDOW_SECONDS = 300
 OPEN = [*CLAIMABLE, Status.SENDING, Status.HELD]
 
 
@@ -52,11 +50,9 @@ class QueueCollector:
         return family
 
     def _settled(self) -> GaugeMetricFamily:
-        family = _gauge("settled_recent", f"Messages settled in the last {WINDOW_SECONDS} s.", ["outcome"])
-        since = self.now - timedelta(seconds=WINDOW_SECONDS)
-        messages = Message.objects.using(self.alias)
-        family.add_metric(["sent"], messages.filter(status=Status.SENT, sent_at__gte=since).count())
-        family.add_metric(["failed"], messages.filter(status=Status.FAILED, updated_at__gte=since).count())
+        family = _gauge("settled_recent", f"Messages settled in the last {LATELY_SECONDS} s.", ["outcome"])
+        for outcome, count in settled_lately(self.alias).items():
+            family.add_metric([outcome], count)
         return family
 
     def _circuits(self) -> GaugeMetricFamily:

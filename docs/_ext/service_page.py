@@ -21,7 +21,8 @@ def usage() -> str:
 def metric_rows() -> list[tuple[str, str, str, str]]:
     """Name, kind, labels and meaning of each metric."""
     source = "".join((WORKER / name).read_text(encoding="utf-8") for name in ("metrics.py", "counters.py"))
-    numbers = {match["name"]: match["value"] for match in NUMBER.finditer(source)}
+    health = (WORKER.parent / "email_relay" / "relay" / "health.py").read_text(encoding="utf-8")
+    numbers = {match["name"]: match["value"] for match in NUMBER.finditer(health)}
     return [
         (
             f"email_relay_{match['name']}" + ("_total" if match["kind"] == "counter" else ""),

@@ -12,6 +12,8 @@ from django.db.models import Count, Min
 from email_relay.db import database_now
 from email_relay.models import CLAIMABLE, Message, Priority, Server, Status
 
+LATELY_SECONDS = 300
+
 
 @dataclass(frozen=True)
 class Health:
@@ -66,3 +68,23 @@ def waiting_by_status(alias: str) -> Dict[str, int]:
     counts = {Status(status).name.lower(): 0 for status in open_states}
     counts.update({Status(status).name.lower(): n for status, n in rows.order_by()})
     return counts
+
+
+def settled_lately(alias: str) -> Dict[str, int]:
+    """What was settled within the last `LATELY_SECONDS`."""
+    since = database_now(alias) - timedelta(seconds=LATELY_SECONDS)
+    messages = Message.objects.using(alias)
+    return {
+        "sent": messages.filter(status=Status.SENT, sent_at__gte=since).count(),
+        "failed": messages.filter(status=Status.FAILED, updated_at__gte=since).count(),
+    }
+
+
+def summary(alias: str, health: Health) -> str:
+    """How things stand, in one line of counts."""
+    counts = {
+        **waiting_by_status(alias),
+        "oldest_due_seconds": int(health.oldest_due.total_seconds()) if health.oldest_due else 0,
+        **{f"{outcome}_in_{LATELY_SECONDS}s": count for outcome, count in settled_lately(alias).items()},
+    }
+    return " ".join(f"{name}={count}" for name, count in counts.items())

@@ -1,38 +1,40 @@
 """The heartbeat: a dead man's switch is pinged while the relay can do its job, at most once per pause over all relays.
 
-While it cannot, the ping is withheld, or goes to ``RELAY_HEALTHCHECK_FAILURE_URL``. A ping that fails or hangs is logged and
-never stops the mail. With style "healthchecks.io" the failure URL is ``<url>/fail`` and the body carries a summary.
+While it cannot, the ping is withheld, or tells so where the switch takes that. A ping that fails or hangs is logged and
+never stops the mail.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Dict, Optional
 
-from django.db import DatabaseError, InterfaceError, connections
-from django.db.models import Q
+from django.db import DatabaseError, InterfaceError, connections, transaction
 
-from email_relay import __version__
-from email_relay.conf import RelaySettings, Timeout, relay_settings
+from email_relay.conf import RelaySettings, relay_settings
 from email_relay.db import database_now, relay_alias
 from email_relay.exceptions import ConfigurationError
 from email_relay.models import Worker
 from email_relay.relay import observers, workers
-from email_relay.relay.health import Health, assess, waiting_by_status
+from email_relay.relay.deadman import HEALTHCHECKS, Run
+from email_relay.relay.health import Health, assess, summary
 
 logger = logging.getLogger("email_relay.relay")
 
-HEALTHCHECKS = "healthchecks.io"
-HEALTHCHECKS_LEAST_SECONDS = 12
-"""More than five pings a minute may be dropped there (healthchecks.io, rate limiting)."""
+HEALTHCHECKS_LEAST_SECONDS = 30
+"""More than five pings a minute may be dropped there, and a heartbeat is two: ``/start`` and how it ended."""
+SLACK = 0.9
+"""Or two timers of the same pause would skip every other beat."""
+PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class BeatReport:
-    """What became of one heartbeat. ``result``: "sent", "failure sent", "withheld", "too soon", "off" or "failed"."""
+    """What became of one heartbeat. ``result``: "sent", "failure sent", "withheld", "too soon", "off", "failed" or "under way"."""
 
     result: str
     detail: str = ""
@@ -49,16 +51,43 @@ def beat(
     alias, worker = alias or relay_alias(), worker or workers.worker_name()
     if not settings.RELAY_HEALTHCHECK_URL:
         return BeatReport("off")
-    health = assess(alias, max_age=settings.RELAY_HEALTHCHECK_MAX_AGE)
-    if not health.trouble.startswith("The relay database") and not _first(alias, worker, _pause(settings)):
+    if not _first(alias, worker, _pause(settings)):
         return BeatReport("too soon")
-    report = _ping(settings, health, alias)
+    run = Run(settings)
+    _start(run)
+    health = assess(alias, max_age=settings.RELAY_HEALTHCHECK_MAX_AGE)
+    report = _end(run, health, alias)
     observers.tell(lambda observer: observer.beat(report.result))
     if health.well:
         Worker.objects.using(alias).filter(name=worker).update(
             heartbeat_result=f"{report.result} {report.detail}"[:255]
         )
     return report
+
+
+class Aside:
+    """Beats in a thread, and waits for it a little only: a ping that hangs never holds up the mail."""
+
+    def __init__(self) -> None:
+        self._thread: Optional[threading.Thread] = None
+        self._report = BeatReport("under way")
+
+    def beat(self, patience: float = PATIENCE_SECONDS) -> BeatReport:
+        if self._thread is None or not self._thread.is_alive():
+            self._report = BeatReport("under way")
+            self._thread = threading.Thread(target=self._run, name="email-relay-heartbeat", daemon=True)
+            self._thread.start()
+        self._thread.join(patience)
+        return self._report
+
+    def _run(self) -> None:
+        try:
+            self._report = beat()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("heartbeat skipped: database trouble (%s)", type(error).__name__)
+            self._report = BeatReport("failed", type(error).__name__)
+        finally:
+            connections[relay_alias()].close()
 
 
 class Pacemaker:
@@ -94,72 +123,57 @@ def _pause(settings: RelaySettings) -> float:
     return max(float(settings.EMPTY_QUEUE_SLEEP), least)
 
 
+_tried_at: Dict[str, float] = {}
+
+
 def _first(alias: str, worker: str, pause: float) -> bool:
-    """Take the turn to ping: nobody has within the pause."""
-    now = database_now(alias)
-    # a little slack, or two timers of the same pause would skip every other beat
-    if Worker.objects.using(alias).filter(heartbeat_at__gt=now - timedelta(seconds=0.9 * pause)).exists():
-        return False
-    stale = Q(heartbeat_at__isnull=True) | Q(heartbeat_at__lte=now - timedelta(seconds=0.9 * pause))
+    """Take the turn to ping: nobody has within the pause. Without the database it is this process that has not."""
+    try:
+        return _first_of_all(alias, worker, pause)
+    except (DatabaseError, InterfaceError):
+        connections[alias].close()
+        now = time.monotonic()
+        first = now - _tried_at.get(alias, float("-inf")) >= SLACK * pause
+        if first:
+            _tried_at[alias] = now
+        return first
+
+
+def _first_of_all(alias: str, worker: str, pause: float) -> bool:
     if not Worker.objects.using(alias).filter(name=worker).exists():
         workers._write(alias, worker)  # noqa: SLF001 - the same room's record
-    return Worker.objects.using(alias).filter(stale, name=worker).update(heartbeat_at=now) > 0
+    with transaction.atomic(using=alias):
+        # all rows are locked: of two relays that come together the later one sees what the first has done
+        relays = Worker.objects.using(alias).select_for_update().order_by("name")
+        beats = [beat for beat in relays.values_list("heartbeat_at", flat=True) if beat]
+        now = database_now(alias)
+        if beats and max(beats) > now - timedelta(seconds=SLACK * pause):
+            return False
+        return Worker.objects.using(alias).filter(name=worker).update(heartbeat_at=now) > 0
 
 
-def _ping(settings: RelaySettings, health: Health, alias: str) -> BeatReport:
-    url = settings.RELAY_HEALTHCHECK_URL if health.well else _failure_url(settings)
-    if url is None:
-        logger.warning("heartbeat withheld: %s", health.trouble)
-        return BeatReport("withheld", health.trouble)
+def _start(run: Run) -> None:
+    """A relay that hangs from here on is told by the missing end."""
+    if run.conventional:
+        try:
+            run.start()
+        except Exception as error:  # noqa: BLE001 - whatever the HTTP client raises; how it ends is told all the same
+            logger.debug("the start of a heartbeat was not taken: %s", type(error).__name__)
+
+
+def _end(run: Run, health: Health, alias: str) -> BeatReport:
     try:
-        status = _request(settings, url, _body(settings, health, alias))
+        status = run.success(summary(alias, health)) if health.well else run.failure(health.trouble)
     except ConfigurationError as error:
         logger.error("heartbeat impossible: %s", error)  # noqa: TRY400 - the text says what to do
         return BeatReport("failed", "httpx is not installed")
     except Exception as error:  # noqa: BLE001 - whatever the HTTP client raises, mail goes on
         logger.warning("heartbeat failed: %s", type(error).__name__)
         return BeatReport("failed", type(error).__name__)
-    expected = settings.RELAY_HEALTHCHECK_STATUS_CODE
-    if status != expected and not (status == 201 and settings.RELAY_HEALTHCHECK_STYLE == HEALTHCHECKS):  # noqa: PLR2004
-        logger.warning("heartbeat answered with status %s instead of %s", status, expected)
+    if status is None:
+        logger.warning("heartbeat withheld: %s", health.trouble)
+        return BeatReport("withheld", health.trouble)
+    if not run.accepted(status):
+        logger.warning("heartbeat answered with status %s", status)
         return BeatReport("failed", f"status {status}")
-    return BeatReport("sent" if health.well else "failure sent", "" if health.well else health.trouble)
-
-
-def _failure_url(settings: RelaySettings) -> str | None:
-    if settings.RELAY_HEALTHCHECK_FAILURE_URL:
-        return settings.RELAY_HEALTHCHECK_FAILURE_URL
-    if settings.RELAY_HEALTHCHECK_STYLE == HEALTHCHECKS and settings.RELAY_HEALTHCHECK_URL:
-        return settings.RELAY_HEALTHCHECK_URL.rstrip("/") + "/fail"
-    return None
-
-
-def _body(settings: RelaySettings, health: Health, alias: str) -> str | None:
-    if settings.RELAY_HEALTHCHECK_STYLE != HEALTHCHECKS:
-        return None
-    if not health.well:
-        return health.trouble
-    return " ".join(f"{state}={count}" for state, count in waiting_by_status(alias).items())
-
-
-def _request(settings: RelaySettings, url: str, body: str | None) -> int:
-    try:
-        import httpx
-    except ImportError as error:
-        raise ConfigurationError(
-            "RELAY_HEALTHCHECK_URL is set but httpx is not installed: pip install 'django-email-relay[hc]'."
-        ) from error
-    method = "POST" if body is not None else settings.RELAY_HEALTHCHECK_METHOD
-    with httpx.Client(timeout=_timeout(settings.RELAY_HEALTHCHECK_TIMEOUT), follow_redirects=True) as client:
-        answer = client.request(method, url, content=body, headers={"User-Agent": f"django-email-relay/{__version__}"})
-    return int(answer.status_code)
-
-
-def _timeout(value: Timeout) -> Any:
-    """A number, or the pair (connect, read) of the requests library."""
-    import httpx
-
-    if isinstance(value, tuple):
-        connect, read = value
-        return httpx.Timeout(read, connect=connect)
-    return httpx.Timeout(value)
+    return BeatReport("sent" if health.well else "failure sent", health.trouble)

@@ -4,66 +4,31 @@ from __future__ import annotations
 
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from django.db import OperationalError, connections
 
 from email_relay.conf import RelaySettings
 from email_relay.models import Server, Worker
 from email_relay.relay import heartbeat
 from tests.relay.rows import ALIAS, SERVER, ago, queued
+from tests.support.switch import serving
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
 
-class Switch(ThreadingHTTPServer):
-    """A dead man's switch that keeps (method, path, body), answers by script, and may hang."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests, self.status, self.location = [], 200, ""
-        self.hang, self.release = False, threading.Event()
-
-    def handle_error(self, request, client_address):
-        """A client that gave up is no news."""
-
-    def url(self, path="/ping"):
-        return f"http://127.0.0.1:{self.server_address[1]}{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        self.server.requests.append((self.command, self.path, body))
-        if self.server.hang:
-            self.server.release.wait(120)
-        moved = self.server.location and self.path != self.server.location
-        self.send_response(302 if moved else self.server.status)
-        if moved:
-            self.send_header("Location", self.server.location)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_POST = do_HEAD = do_PUT = answer  # noqa: N815
-
-    def log_message(self, *_):
-        pass
+NONE = ("queued", "deferred", "sending", "held", "sent_in_300s", "failed_in_300s")
 
 
 @pytest.fixture
 def switch():
     pytest.importorskip("httpx")
-    server = Switch()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield server
-    server.release.set()
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    with serving() as server:
+        yield server
 
 
 def beat(switch, worker="me:1", **settings):
@@ -155,16 +120,72 @@ def test_trouble_goes_to_the_failure_url(switch):
 def test_healthchecks_io_gets_fail_and_a_reason(switch):
     queued(due_at=ago(7200))
     assert beat(switch, RELAY_HEALTHCHECK_STYLE="healthchecks.io").result == "failure sent"
-    [(method, path, body)] = switch.requests
-    assert (method, path) == ("POST", "/ping/fail")
-    assert "oldest" in body
+    start, end = switch.requests
+    assert (end[0], split(end)[0]) == ("POST", "/ping/fail")
+    assert split(start) == ("/ping/start", split(end)[1])
+    assert "oldest" in end[2]
 
 
 def test_healthchecks_io_gets_a_summary_and_may_answer_201(switch):
     switch.status = 201
     queued()
     assert beat(switch, RELAY_HEALTHCHECK_STYLE="healthchecks.io").result == "sent"
-    assert "queued=1" in switch.requests[0][2]
+    start, end = switch.requests
+    assert (split(start)[0], split(end)[0]) == ("/ping/start", "/ping")
+    counts = dict(pair.split("=") for pair in end[2].split())
+    assert int(counts.pop("oldest_due_seconds")) > 0
+    assert counts == {**dict.fromkeys(NONE, "0"), "queued": "1"}
+
+
+def test_healthchecks_io_can_tell_one_run_from_the_next(switch):
+    for _ in range(2):
+        Worker.objects.update(heartbeat_at=None)
+        beat(switch, RELAY_HEALTHCHECK_STYLE="healthchecks.io")
+    runs = [uuid.UUID(split(request)[1]["rid"]) for request in switch.requests]
+    assert runs[0] == runs[1] != runs[2] == runs[3]
+
+
+def test_healthchecks_io_keeps_the_query_of_its_url(switch):
+    url = switch.url("/key/relay/?create=1")
+    beat(switch, RELAY_HEALTHCHECK_STYLE="healthchecks.io", RELAY_HEALTHCHECK_URL=url)
+    assert [split(request)[0] for request in switch.requests] == ["/key/relay/start", "/key/relay"]
+    assert all(split(request)[1]["create"] == "1" for request in switch.requests)
+
+
+def test_healthchecks_io_gets_five_pings_a_minute_at_most(switch):
+    """However short the pause is: a beat is two pings, so the next comes after 24 s or more."""
+    style = {"RELAY_HEALTHCHECK_STYLE": "healthchecks.io", "EMPTY_QUEUE_SLEEP": 0.1}
+    assert beat(switch, **style).result == "sent"
+    Worker.objects.update(heartbeat_at=ago(24))
+    assert beat(switch, "other:2", **style).result == "too soon"
+    assert len(switch.requests) == 2
+
+
+def test_p13_what_is_posted_names_no_address(switch):
+    Server.objects.create(name=SERVER, opened_at=ago(9), last_error="535 no relay@example.com here")
+    beat(switch, RELAY_HEALTHCHECK_STYLE="healthchecks.io")
+    assert "535 no …@… here" in switch.requests[1][2]
+
+
+@pytest.mark.parametrize("style", ["plain", "healthchecks.io"])
+def test_without_its_database_it_tells_so_once_a_pause(switch, monkeypatch, style):
+    def away(*_):
+        raise OperationalError("secret words")
+
+    monkeypatch.setattr(heartbeat, "_first_of_all", away)
+    monkeypatch.setattr("email_relay.relay.health.oldest_due_age", away)
+    monkeypatch.setattr(heartbeat, "_tried_at", {})
+    monkeypatch.setattr(heartbeat.connections[ALIAS], "close", lambda: None)
+    given = {"RELAY_HEALTHCHECK_STYLE": style, "RELAY_HEALTHCHECK_FAILURE_URL": switch.url("/trouble")}
+    assert [beat(switch, **given).result for _ in range(2)] == ["failure sent", "too soon"]
+    assert split(switch.requests[-1])[0] == "/trouble"
+    assert not any("secret words" in body for *_, body in switch.requests)
+
+
+def split(request):
+    """Path and query of a request."""
+    parts = urlsplit(request[1])
+    return parts.path, dict(parse_qsl(parts.query))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -193,3 +214,20 @@ def test_p12_a_url_without_the_library_says_what_to_install(monkeypatch, caplog)
     settings = RelaySettings(RELAY_HEALTHCHECK_URL="http://127.0.0.1:9/ping")
     assert heartbeat.beat(ALIAS, "me:1", settings).result == "failed"
     assert "django-email-relay[hc]" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_relays_that_come_together_ping_once():
+    if not connections[ALIAS].features.has_select_for_update:
+        pytest.skip("this database locks no rows: relays that come together may both ping")
+    together = threading.Barrier(8)
+
+    def take(number):
+        together.wait(60)
+        try:
+            return heartbeat._first(ALIAS, f"relay:{number}", 30)
+        finally:
+            connections[ALIAS].close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(take, range(8))).count(True) == 1
