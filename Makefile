@@ -29,9 +29,10 @@ test: install  ## the tests, without the slow ones
 test-all: install  ## every test, the slow ones too
 	$(PYTEST) $(PARALLEL) -m "slow or not slow"
 
-chaos: install  ## kill -9, SIGTERM and lost servers, against the real worker
+chaos: install  ## kill -9, SIGTERM, lost servers, full disk, wrong clocks, against the real relays: hours
 	$(PYTEST) tests/e2e -m "slow or not slow" -k "p1 or p2 or p6 or p8"
 	$(BIN)/python -m tests.chaos --rounds 20
+	$(BIN)/python -m tests.chaos --soak 30 --rate 200
 
 demo: install  ## two projects, a relay and an SMTP server: watch mail travel
 	$(BIN)/python -m demo

@@ -25,13 +25,14 @@ class WakeUp(bootsteps.StartStopStep):
         from email_relay.conf import relay_settings
         from email_relay.db import relay_alias
         from email_relay.relay.wakeup import Listener
+        from relay_worker.schedule import lifetime
         from relay_worker.tasks import drain, send
 
         settings = relay_settings()
         if settings.EMAIL_MAX_BATCH is not None:
             logger.info("EMAIL_MAX_BATCH bounds the drains: they begin by the clock, inserts do not wake them")
             return
-        expires = float(settings.EMPTY_QUEUE_SLEEP)
+        expires = lifetime(float(settings.EMPTY_QUEUE_SLEEP))
         self.listener = Listener(relay_alias(), lambda: send(drain, expires=expires))
         self.listener.start()
 

@@ -2,7 +2,8 @@
 
 Messages appear whole: written beside the queue, then renamed into it; the stock transport opens the file under its final
 name before it writes, so a reader may take it empty. And the list of who listens to a broadcast is changed by one at a
-time: two that make it together would leave a file that nobody can read, and a worker that Flower never sees.
+time: two that make it together would leave a file that nobody can read, and a worker that Flower never sees. A folder that
+was removed is made again.
 """
 
 from __future__ import annotations
@@ -25,10 +26,18 @@ from kombu.utils.json import dumps
 class Channel(StockChannel):
     def _put(self, queue: str, message: Any, **_: Any) -> None:  # type: ignore[override]
         name = f"{time.time_ns()}_{uuid.uuid4().hex}.{queue}.msg"
-        folder = Path(self.data_folder_out)
+        folder = _made(self.data_folder_out)
         part = folder / f"{name}.part"
         part.write_bytes(str_to_bytes(dumps(message)))
         part.replace(folder / name)
+
+    def _get(self, queue: str, *arguments: Any) -> Any:
+        _made(self.data_folder_in)
+        return super()._get(queue, *arguments)
+
+    def _size(self, queue: str) -> int:
+        _made(self.data_folder_in)
+        return int(super()._size(queue))
 
     def get_table(self, exchange: str) -> Any:
         with self._alone():
@@ -44,11 +53,15 @@ class Channel(StockChannel):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        folder = Path(self.control_folder)
-        folder.mkdir(exist_ok=True)
-        with (folder / "lock").open("ab") as file:
+        with (_made(self.control_folder) / "lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
             yield
+
+
+def _made(folder: str | Path) -> Path:
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 class Transport(StockTransport):

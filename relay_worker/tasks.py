@@ -18,6 +18,7 @@ from email_relay.relay.heartbeat import Pacemaker
 from email_relay.relay.idling import Idleness
 from email_relay.relay.report import DrainReport
 from email_relay.relay.throttle import interval
+from relay_worker.schedule import lifetime
 from relay_worker.shutdown import shutdown
 
 logger = logging.getLogger("relay_worker")
@@ -65,7 +66,7 @@ def _drain() -> dict[str, Any]:
     if engine.settings.EMAIL_MAX_BATCH is not None and report.tried:
         # beat's next stroke comes within the pause and finds the turn not free; the one after it is late
         pause = float(engine.settings.EMPTY_QUEUE_SLEEP)
-        send(drain, countdown=pause, expires=2 * pause)
+        send(drain, countdown=pause, expires=lifetime(2 * pause))
     return {**report.as_dict(), "server": engine.server}
 
 
@@ -89,7 +90,7 @@ def _may_fan_out() -> bool:
 
 def _call_in() -> None:
     for _ in range(CALLED_IN):
-        send(dispatch, expires=float(relay_settings().EMPTY_QUEUE_SLEEP), ignore_result=True)
+        send(dispatch, expires=lifetime(float(relay_settings().EMPTY_QUEUE_SLEEP)), ignore_result=True)
 
 
 def send(task: Any, **options: Any) -> None:

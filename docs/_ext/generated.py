@@ -29,6 +29,7 @@ def set_up_django() -> None:
 
 
 def generators() -> dict[str, Callable[[], str]]:
+    import chaos_page
     import checks_page
     import commands_page
     import measurements_page
@@ -42,6 +43,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "settings": settings_page.markdown,
         "schema": schema_page.markdown,
         "promises": promises_page.markdown,
+        "chaos": chaos_page.markdown,
         "checks": checks_page.markdown,
         "commands": commands_page.markdown,
         "measurements": measurements_page.markdown,

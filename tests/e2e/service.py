@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 from tests.support import postgres
 from tests.support.brokers import Broker
@@ -41,10 +41,10 @@ class Service:
         command = [sys.executable, "-m", "relay_worker.cli", "migrate", "-v0"]
         subprocess.run(command, env=environment(self.env), cwd=self.folder, check=True, timeout=120)
 
-    def process(self, *arguments: str) -> Process:
+    def process(self, *arguments: str, env: Mapping[str, object] | None = None) -> Process:
         self.processes += 1
         log = self.folder / f"process-{self.processes}.log"
-        return Process.python(*arguments, log=log, env=self.env, cwd=self.folder)
+        return Process.python(*arguments, log=log, env={**self.env, **(env or {})}, cwd=self.folder)
 
     @contextmanager
     def worker(self, *arguments: str) -> Iterator[Process]:

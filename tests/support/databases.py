@@ -19,11 +19,14 @@ def unique_name(prefix: str = "relay") -> str:
 
 
 @contextmanager
-def postgresql_database(prefix: str = "relay") -> Iterator[str]:
-    """The URL of an empty PostgreSQL database, dropped at the end with whoever is still connected."""
-    server, name = postgres.server_url(), unique_name(prefix)
+def postgresql_database(prefix: str = "relay", server: str | None = None, options: str = "") -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, dropped at the end with whoever is still connected.
+
+    *options* go to CREATE DATABASE.
+    """
+    server, name = server or postgres.server_url(), unique_name(prefix)
     execute_postgresql(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    execute_postgresql(server, f'CREATE DATABASE "{name}" TEMPLATE template0')
+    execute_postgresql(server, f'CREATE DATABASE "{name}" TEMPLATE template0 {options}')
     try:
         yield with_name(server, name)
     finally:

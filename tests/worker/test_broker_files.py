@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty
 from threading import Barrier
 
+import pytest
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -66,3 +68,16 @@ def test_who_listens_is_kept_whole_when_many_begin_at_once(tmp_path):
         list(threads.map(bind, range(several)))
     with connection(tmp_path) as link:
         assert [len(link.channel().get_table(f"fan{turn}")) for turn in range(rounds)] == [several] * rounds
+
+
+def test_p8_a_folder_that_was_removed_is_made_again_by_whoever_reads_or_writes(tmp_path):
+    folder = tmp_path / "queue"
+    with connection(folder) as link:
+        channel = link.channel()
+        assert channel._size("q") == 0
+        folder.rmdir()
+        with pytest.raises(Empty):
+            channel._get("q")
+        folder.rmdir()
+        channel._put("q", {"body": "x"})
+        assert channel._get("q") == {"body": "x"}
