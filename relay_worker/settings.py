@@ -84,6 +84,7 @@ DJANGO_EMAIL_RELAY: dict[str, Any] = {"DATABASE_ALIAS": "default"}
 
 CELERY_BROKER_URL = config.value(_environ, "CELERY_BROKER_URL") or "filesystem://"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # an outage of any length ends by itself: Celery would end the worker
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 if CELERY_BROKER_URL.startswith("filesystem://"):
     for _name in ("queue", "control"):

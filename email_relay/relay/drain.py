@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from email_relay.exceptions import ServerUnavailable
 from email_relay.models import Status
 from email_relay.relay import circuit, leases, throttle, workers
+from email_relay.relay.allowance import Allowance
 from email_relay.relay.batches import BatchTurn
 from email_relay.relay.dispatch import Returned, Unreachable
 from email_relay.relay.engine import Engine, process_engine
@@ -72,6 +73,7 @@ class Drain:
         self.judge = Judge(engine.retry, engine.random)
         self.interval = throttle.interval(engine.settings)
         self.pacing = Pacing(engine.alias, engine.policies)
+        self.allowance = Allowance(engine)
         self.turn = BatchTurn(engine.alias, engine.server, engine.settings)
         self.taken = 0
         self.suspects = False
@@ -87,14 +89,17 @@ class Drain:
         if not self.turn.begin():
             return DrainReport(more=True, reason=BETWEEN_BATCHES)
         try:
-            self._grant_sessions()
+            if not self.allowance.take():
+                self._close("no session free", more=True)
             while not self._done():
                 self._take()
                 self._collect()
                 keep(self.engine, self.hand, self.report, self._now())
                 self.turn.keep()
+                self.allowance.keep()
         finally:
             self._wind_up()
+            self.allowance.give_up()
             self.turn.end(tried=self.report.tried > 0)
         if self._closing:
             self.report.reason = self._closing
@@ -339,20 +344,6 @@ class Drain:
         return False
 
     # -- the server's state ---------------------------------------------------------------------------------------
-
-    def _grant_sessions(self) -> None:
-        settings = self.engine.settings
-        granted = workers.reserve_sessions(
-            self.engine.alias,
-            self.engine.worker,
-            self.engine.server,
-            wanted=settings.SMTP_MAX_SESSIONS,
-            total=settings.SMTP_MAX_SESSIONS_TOTAL,
-        )
-        if granted:
-            self.engine.dispatcher.most = granted
-        else:
-            self._close("no session free", more=True)
 
     def _circuit_open(self, probe_due: bool) -> None:
         if self.hand.out:

@@ -15,7 +15,7 @@ from email_relay.db import database_now
 from email_relay.models import Server, Worker
 
 SEEN_SECONDS = 15 * 60
-"""A relay not seen for so long is taken for dead: its sessions are free again."""
+"""A relay not seen for so long is taken for dead."""
 FORGET_SECONDS = 7 * 24 * 60 * 60
 
 
@@ -50,16 +50,22 @@ def forget_old(alias: str) -> int:
     return Worker.objects.using(alias).filter(seen_at__lt=long_ago).delete()[0]
 
 
-def reserve_sessions(alias: str, name: str, server: str, *, wanted: int, total: int | None) -> int:
-    """How many sessions this relay may open, so that all relays together stay within ``total``. May be 0."""
-    if total is None:
-        return wanted
+def reserve_sessions(alias: str, name: str, server: str, *, wanted: int, total: int, seconds: float) -> int:
+    """How many sessions this relay may open, so that all relays together stay within ``total``. May be 0.
+
+    A relay not seen for ``seconds`` is taken for dead: its sessions are free again.
+    """
     with transaction.atomic(using=alias):
         Server.objects.using(alias).get_or_create(name=server)
         Server.objects.using(alias).select_for_update().get(name=server)
-        alive = database_now(alias) - timedelta(seconds=SEEN_SECONDS)
+        alive = database_now(alias) - timedelta(seconds=seconds)
         others = Worker.objects.using(alias).filter(seen_at__gte=alive).exclude(name=name)
         used = others.aggregate(sum=Sum("sessions"))["sum"] or 0
         granted = max(0, min(wanted, total - used))
         _write(alias, name, sessions=granted)
     return granted
+
+
+def release_sessions(alias: str, name: str) -> None:
+    """This relay has none open any more."""
+    Worker.objects.using(alias).filter(name=name).update(sessions=0)

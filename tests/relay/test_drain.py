@@ -13,7 +13,7 @@ from django.db import OperationalError
 from email_relay.exceptions import ServerUnavailable, SessionEnded
 from email_relay.models import Attempt, Message, Server, Status, Suppression, Worker
 from email_relay.queue import release
-from email_relay.relay import dispatch, keeping, leases, throttle
+from email_relay.relay import allowance, dispatch, keeping, leases, throttle
 from email_relay.relay import drain as drain_module
 from email_relay.relay.dispatch import Courier, Dispatcher, Returned
 from email_relay.relay.drain import CIRCUIT_OPEN, drain
@@ -642,10 +642,33 @@ def test_without_a_free_session_nothing_is_claimed(run):
     assert states() == {"QUEUED": 1}
 
 
-def test_the_sessions_of_a_dead_relay_are_free_again(run):
+def test_the_sessions_of_a_dead_relay_are_free_again_when_its_leases_are(run):
     queued()
-    Worker.objects.create(name="other:1", started_at=ago(9), seen_at=ago(3600), sessions=5)
-    assert run(SMTP_MAX_SESSIONS_TOTAL=5).sent == 1
+    Worker.objects.create(name="other:1", started_at=ago(99), seen_at=ago(61), sessions=5)
+    assert run(SMTP_MAX_SESSIONS_TOTAL=5, LEASE_SECONDS=60).sent == 1
+
+
+def test_a_drain_renews_its_share_of_the_sessions_and_gives_it_up_at_the_end(engines, monkeypatch):
+    """A delivery that takes as long as several leases: others go on counting its session."""
+    shares = []
+    renewed = threading.Event()
+    busy = allowance.workers.busy
+
+    def look(alias, name):
+        busy(alias, name)
+        shares.append(Worker.objects.get().sessions)
+        if len(shares) == 3:
+            renewed.set()
+
+    monkeypatch.setattr(allowance.workers, "busy", look)
+    queued()
+    slow = MemoryTransport(lambda parcel, to: renewed.wait(60) and None)
+    engine = engines(slow, SMTP_MAX_SESSIONS_TOTAL=5, LEASE_SECONDS=2)
+    assert drain(engine=engine).sent == 1
+    assert renewed.is_set()
+    assert set(shares) == {5}
+    assert Worker.objects.get().sessions == 0
+    assert engine.dispatcher.sessions() == 0, "the server is not left with a session nobody counts"
 
 
 def test_p10_what_is_in_hand_is_bounded_by_bytes(engines):

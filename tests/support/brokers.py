@@ -1,8 +1,7 @@
 """Brokers for end-to-end tests, each apart from everybody else's.
 
-Redis: a server of its own where the binary is installed (it may be stopped and started), else a key prefix in the one
-that runs here. RabbitMQ: a virtual host of its own where rabbitmqctl may make one, else the given one. Filesystem: a
-directory.
+Redis, RabbitMQ: a server of its own where the binary is installed, which may be stopped, started and emptied; else the one
+that runs here. Filesystem: a directory.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Callable, Iterator
 
 from tests.support.databases import unique_name
 from tests.support.ports import free_port, listens
-from tests.support.processes import Process
+from tests.support.processes import Process, environment
 from tests.support.waiting import wait_until
 
 
@@ -37,6 +36,10 @@ class Broker:
     stop: Callable[[], None] | None = None
     """Takes the broker down; None where it is not ours to take down."""
     start: Callable[[], None] | None = None
+    empty: Callable[[], object] | None = None
+    """Loses every message it holds."""
+    control: Callable[..., str] | None = None
+    """rabbitmqctl, where that is what it is."""
 
     def __post_init__(self) -> None:
         self.env.setdefault("CELERY_BROKER_URL", self.url)
@@ -44,8 +47,21 @@ class Broker:
 
 @contextmanager
 def filesystem_broker(directory: Path) -> Iterator[Broker]:
-    """kombu's filesystem transport: the service keeps it below its working directory's ``var/``."""
-    yield Broker("filesystem", "filesystem://")
+    """kombu's filesystem transport, below a ``var/`` of its own; it is stopped by taking its folder away."""
+    folder = Path(directory) / "var" / "broker"
+    yield Broker(
+        "filesystem",
+        "filesystem://",
+        {"RELAY_VAR": str(folder.parent)},
+        stop=lambda: shutil.rmtree(folder),
+        start=lambda: None,
+        empty=lambda: delete_files(folder / "queue"),
+    )
+
+
+def delete_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -58,7 +74,9 @@ def redis_broker(directory: Path) -> Iterator[Broker]:
     server = Redis(binary, directory)
     server.start()
     try:
-        yield Broker("redis", f"redis://127.0.0.1:{server.port}/0", stop=server.stop, start=server.start)
+        yield Broker(
+            "redis", f"redis://127.0.0.1:{server.port}/0", stop=server.stop, start=server.start, empty=server.empty
+        )
     finally:
         server.stop()
 
@@ -105,6 +123,12 @@ class Redis:
         except OSError:
             return False
 
+    def empty(self) -> None:
+        """Whatever it holds, Celery's own records of queues and their bindings too."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+            sock.sendall(b"FLUSHALL\r\n")
+            assert sock.recv(5) == b"+OK\r\n"
+
     def stop(self) -> None:
         if self.process.running:
             self.process.terminate()
@@ -114,23 +138,76 @@ class Redis:
 @contextmanager
 def rabbitmq_broker(directory: Path) -> Iterator[Broker]:
     """A RabbitMQ; raises NoBroker."""
-    url = os.environ.get("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
-    if "TEST_RABBITMQ_URL" not in os.environ and not listens(5672):
-        raise NoBroker("nothing listens on 127.0.0.1:5672, and TEST_RABBITMQ_URL is not set")
-    vhost = unique_name("relay")
-    if not control("add_vhost", vhost):
-        yield Broker("rabbitmq", url)
-        return
-    try:
-        control("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
-        yield Broker("rabbitmq", url.rstrip("/") + "/" + vhost)
-    finally:
-        control("delete_vhost", vhost)
-
-
-def control(*arguments: str) -> bool:
-    """rabbitmqctl, where there is one that may; whether it did."""
-    binary = shutil.which("rabbitmqctl")
+    binary = next((str(path) for path in RABBITMQ if path.exists()), None)
     if binary is None:
-        return False
-    return subprocess.run([binary, "-q", *arguments], capture_output=True, check=False, timeout=120).returncode == 0
+        if "TEST_RABBITMQ_URL" not in os.environ and not listens(5672):
+            raise NoBroker("no rabbitmq-server to start, nothing on 127.0.0.1:5672, and TEST_RABBITMQ_URL is not set")
+        yield Broker("rabbitmq", os.environ.get("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/"))
+        return
+    node = RabbitMQ(binary, Path(directory))
+    node.start()
+    try:
+        yield Broker(
+            "rabbitmq",
+            f"amqp://guest:guest@127.0.0.1:{node.port}//",
+            stop=node.stop,
+            start=node.start,
+            empty=lambda: node.control("purge_queue", "email_relay"),
+            control=node.control,
+        )
+    finally:
+        node.stop()
+
+
+# Debian's command of that name insists on a user of its own
+RABBITMQ = [Path(folder) / "rabbitmq-server" for folder in ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin")]
+
+
+class RabbitMQ:
+    """A node of our own, with its own data, ports and cookie; what is durable survives a stop and start."""
+
+    def __init__(self, binary: str, directory: Path) -> None:
+        self.port = free_port()
+        self.name = f"{unique_name('relay')}@localhost"
+        plugins = directory / "enabled_plugins"
+        plugins.write_text("[].\n")
+        self.env = {
+            "HOME": directory,
+            "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": self.port,
+            "RABBITMQ_DIST_PORT": free_port(),
+            "RABBITMQ_MNESIA_BASE": directory / "data",
+            "RABBITMQ_LOG_BASE": directory / "log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_PID_FILE": directory / "pid",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": plugins,
+            "RABBITMQ_CONFIG_FILE": directory / "none",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "LANG": "C.UTF-8",
+        }
+        self.process = Process([binary], log=directory / "rabbitmq.log", env=self.env, cwd=directory)
+
+    def start(self) -> None:
+        self.process.start()
+        wait_until(self.answers, 120, lambda: f"RabbitMQ to answer:\n{self.process.tail()}", interval=0.2)
+
+    def answers(self) -> bool:
+        """Whether it begins its side of the AMQP handshake."""
+        assert self.process.running, self.process.tail()
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+                sock.sendall(b"AMQP\x00\x00\x09\x01")
+                return sock.recv(1) == b"\x01"
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """Without a farewell: what a crash of its machine is like."""
+        self.process.kill()
+
+    def control(self, *arguments: str) -> str:
+        binary = Path(self.process.command[0]).with_name("rabbitmqctl")
+        command = [str(binary), "-q", "-n", self.name, *arguments]
+        env = environment(self.env)
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=120).stdout

@@ -60,6 +60,11 @@ def test_the_secret_key_is_made_once_and_kept_private(service_settings, tmp_path
     assert (tmp_path / "var" / "secret_key").stat().st_mode & 0o077 == 0
 
 
+def test_p8_a_worker_tries_to_reach_its_broker_for_ever(service_settings):
+    """Celery's own default is 100 tries, and then the worker ends."""
+    assert service_settings("CELERY_BROKER_CONNECTION_MAX_RETRIES")["CELERY_BROKER_CONNECTION_MAX_RETRIES"] is None
+
+
 def test_rabbitmq_gets_quorum_queues(service_settings):
     settings = service_settings("CELERY_TASK_DEFAULT_QUEUE_TYPE", CELERY_BROKER_URL="amqp://guest:guest@127.0.0.1//")
     assert settings["CELERY_TASK_DEFAULT_QUEUE_TYPE"] == "quorum"
