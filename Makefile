@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-all chaos demo check format matrix bench image docs clean
+.PHONY: help install test test-all chaos demo check format matrix bench image docs pictures clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -60,6 +60,9 @@ image: install  ## the container image without an engine: its steps in a chroot,
 
 docs: install  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+
+pictures: install  ## the documentation's pictures of the console, taken anew
+	$(BIN)/python -m tests.console.pictures
 
 clean:
 	rm -rf $(VENV) .nox docs/_build .mypy_cache .ruff_cache .pytest_cache

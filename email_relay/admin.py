@@ -129,7 +129,7 @@ class MessageAdmin(MessageAdminBase):
     def retries(self, message: Message) -> int:
         return message.retry_count
 
-    @admin.display(description="last reply")
+    @admin.display(description="last reply", empty_value="")
     def last_reply(self, message: Message) -> str:
         return message.log if len(message.log) <= REPLY_SHOWN else message.log[: REPLY_SHOWN - 1] + "…"
 

@@ -8,6 +8,8 @@ from django.urls import path
 from email_relay.console.pages.dashboard import dashboard
 from relay_worker import metrics, probes
 
+admin.site.site_header = admin.site.site_title = "Email relay"
+
 urlpatterns = [
     path("healthz", probes.healthz, name="healthz"),
     path("readyz", probes.readyz, name="readyz"),

@@ -37,6 +37,7 @@ def generators() -> dict[str, Callable[[], str]]:
     import schema_page
     import service_page
     import settings_page
+    import transcript_page
     import versions_page
 
     return {
@@ -48,6 +49,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "commands": commands_page.markdown,
         "measurements": measurements_page.markdown,
         "versions": versions_page.markdown,
+        "transcript": transcript_page.markdown,
         "usage": service_page.usage,
         "metrics": service_page.metrics,
     }

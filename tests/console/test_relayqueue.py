@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
+import sys
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from email_relay.management.commands import relayqueue
-from email_relay.models import Message, Status, Worker
+from email_relay.models import Attempt, Message, Status, Worker
 
 
 def run(*words):
@@ -80,7 +82,12 @@ def test_show(queued):
     told = run_json("show", str(row.pk))
     assert told["status"] == "DEFERRED"
     assert told["recipients"] == [{"address": "ann@example.com", "state": "owed", "reply": ""}]
-    assert "Queued" in run("show", str(row.pk))
+    now = timezone.now()
+    Attempt.objects.create(message=row, number=1, started_at=now, finished_at=now, worker="relay-1", outcome="deferred",
+                           reply="451 later", results={"ann@example.com": "451 later", "b@example.com": "250 ok"})  # fmt: skip
+    shown = run("show", str(row.pk))
+    for words in ("Queued", "Attempt 1: deferred  relay-1", "ann@example.com: 451 later", "b@example.com: 250 ok"):
+        assert words in shown
     with pytest.raises(CommandError, match="no message"):
         run("show", "0")
 
@@ -115,16 +122,74 @@ def test_steering_wants_a_selection(queued):
     assert run_json("hold", "--all", "--yes")["changed"] == 1
 
 
-@pytest.mark.parametrize(("answer", "after"), [("n", Status.QUEUED), ("y", Status.CANCELED)])
-def test_cancel_asks(queued, monkeypatch, answer, after):
+def nobody_answers(_):
+    raise EOFError
+
+
+@pytest.mark.parametrize("words", [["cancel", "--source", "tests"], ["purge"], ["hold", "--all"], ["requeue", "--all"]])
+@pytest.mark.parametrize("answer", [lambda _: "n", lambda _: "", nobody_answers], ids=["no", "nothing", "no terminal"])
+def test_what_does_harm_asks(queued, monkeypatch, settings, words, answer):
+    settings.DJANGO_EMAIL_RELAY = {"MESSAGES_RETENTION_SECONDS": 60}
+    waiting, old = queued(source="tests"), queued(status=Status.SENT, sent_at=timezone.now() - timedelta(hours=1))
+    monkeypatch.setattr("builtins.input", answer)
+    with pytest.raises(CommandError, match="Nothing was done") as caught:
+        run(*words)
+    assert caught.value.returncode == 1
+    assert Message.objects.queued().get() == waiting
+    assert Message.objects.sent().get() == old
+
+
+def test_yes_is_an_answer(queued, monkeypatch):
     row = queued()
-    monkeypatch.setattr("builtins.input", lambda _: answer)
-    try:
-        run("cancel", str(row.pk))
-    except CommandError:
-        assert answer == "n"
-    row.refresh_from_db()
-    assert row.status == after
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    assert run("cancel", str(row.pk)) == "1 of 1 messages canceled.\n"
+    assert Message.objects.get().status == Status.CANCELED
+
+
+def verbs():
+    parser = relayqueue.Command().create_parser("manage.py", "relayqueue")
+    [action] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return action.choices
+
+
+def test_the_verbs_are_all_there_and_speak_json():
+    wanted = "status list show requeue cancel hold release flush purge export watch"
+    assert sorted(verbs()) == sorted(wanted.split())
+    for name, parser in verbs().items():
+        assert "--json" in parser.format_help(), name
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("words", "title"), [(["hold", "--all", "--yes"], "Hold"), (["export", "--source", "tests"], "Export")]
+)
+def test_a_terminal_sees_how_far_a_bulk_verb_is(queued, monkeypatch, tmp_path, words, title):
+    pytest.importorskip("rich")
+    for _ in range(3):
+        queued(source="tests")
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    words = [*words, "--directory", str(tmp_path)] if title == "Export" else words
+    out = run(*words)
+    assert title in terminal.getvalue()
+    assert "100%" in terminal.getvalue()
+    assert title not in out
+    terminal.seek(0)
+    terminal.truncate()
+    run(*words, "--json")
+    assert terminal.getvalue() == "", "scripts are not told"
+
+
+def test_without_rich_a_bulk_verb_says_only_what_it_did(queued, monkeypatch):
+    queued()
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert run("hold", "--all", "--yes") == "1 of 1 messages held.\n"
+    assert sys.stderr.getvalue() == ""
 
 
 def test_purge(queued, settings):
@@ -147,6 +212,16 @@ def test_export_writes_the_bytes(queued, tmp_path, settings):
 def test_watch(queued):
     queued()
     assert run("watch", "--count", "2", "--interval", "0").count("due now        1") == 2
+    lines = run("watch", "--count", "2", "--interval", "0", "--json").splitlines()
+    assert [json.loads(line)["due"] for line in lines] == [1, 1]
+
+
+def test_watch_ends_without_a_word_when_interrupted(queued, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    assert run("watch").count("due now") == 1
 
 
 def test_unmigrated_and_absent_databases_are_said_so(db, monkeypatch):

@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
-import urllib.request
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.conftest import needed
-from tests.e2e.service import SENT, Service
+from tests.console.office import PASSWORD, USER, Office
+from tests.e2e.service import SENT
 from tests.support import databases, postgres
-from tests.support.ports import free_port
 from tests.support.smtpserver import Script, SmtpServer
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 QUEUED, HELD, CANCELED = 1, 6, 7
-USER, PASSWORD = "boss", "correct horse"
 NEWS = 60
 """More than one page of the list."""
-
-
-class Office(Service):
-    """The service with its web pages; ``site`` is where they are."""
-
-    site = ""
-
-    @contextmanager
-    def web(self):
-        port = free_port()
-        self.site = f"http://127.0.0.1:{port}"
-        with self.process("-m", "relay_worker.cli", "web", "--bind", f"127.0.0.1:{port}") as process:
-            wait_until(self.answers, 60, lambda: f"the web pages:\n{process.tail()}")
-            yield
-
-    def answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.site}/readyz", timeout=10) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    @contextmanager
-    def relay(self):
-        with self.process("-m", "relay_worker.cli", "run") as process:
-            yield process
-            process.terminate()
 
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):
     folder = tmp_path_factory.mktemp("office")
     with needed("PostgreSQL", databases.postgresql_database, postgres.NoServer) as url, SmtpServer(Script()) as smtp:
-        office = Office(folder, url, None, smtp, ADMIN_USERNAME=USER, ADMIN_PASSWORD=PASSWORD)
-        office.smtp = smtp
+        office = Office(folder, url, smtp)
         office.migrate()
         with office.web():
             yield office

@@ -75,9 +75,9 @@ def list_lines(messages: Iterable[Message]) -> Iterator[str]:
         queued = f"{localtime(message.created_at):%Y-%m-%d %H:%M:%S}"
         people = printable(", ".join(shown["recipients"][:3]) or "(none)")
         yield f"{message.pk:>10}  {shown['status']:9}  {queued}  {printable(message.source)[:14]:14}  {people}"
-        yield f"{'':60}  {printable(message.subject)[:100]}"
+        yield f"{'':12}{printable(message.subject)[:100]}"
         if message.log:
-            yield f"{'':60}  ({printable(message.log)[:160]})"
+            yield f"{'':12}({printable(message.log)[:160]})"
 
 
 def story_lines(message: Message) -> Iterator[str]:
@@ -90,8 +90,10 @@ def story_lines(message: Message) -> Iterator[str]:
         yield f"{recipient.state:14} {printable(recipient.address)} {printable(recipient.reply)}".rstrip()
     for event in events(message):
         yield f"{localtime(event.at):%Y-%m-%d %H:%M:%S}  {event.title}  {printable(event.where)}".rstrip()
-        if event.reply:
+        if event.reply and not event.is_said_twice:
             yield f"{'':21}{printable(event.reply)}"
+        for address, reply in event.results:
+            yield f"{'':21}{printable(address)}: {printable(reply)}"
 
 
 def overview_lines(state: Overview) -> Iterator[str]:

@@ -37,6 +37,11 @@ class Event:
     where: str = ""
     results: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_said_twice(self) -> bool:
+        """The one recipient's result is the reply itself."""
+        return [reply for _, reply in self.results] == [self.reply]
+
 
 def context(request: HttpRequest, message: Message) -> dict[str, Any]:
     """What the page's template shows; ``parts`` is missing where bodies are hidden or gone."""
