@@ -132,7 +132,7 @@ class Drain:
 
     def _take_back(self) -> None:
         for job in self.engine.dispatcher.take_back():
-            self.hand.returned(job.parcel.key)
+            self.hand.returned(job.parcel)
 
     def _take(self) -> None:
         if not self._may_take():
@@ -186,7 +186,7 @@ class Drain:
         return len(self.hand) <= self._rows() // 2
 
     def _holds_suspect(self) -> bool:
-        return any(message.lapse_count >= SUSPECT_LAPSES for message in self.hand.out.values())
+        return any(passage.message.lapse_count >= SUSPECT_LAPSES for passage in self.hand.out.values())
 
     def _rows(self) -> int:
         """As many as go out within the horizon, within the limits."""
@@ -211,7 +211,7 @@ class Drain:
         first = not self.taken
         passages, verdicts = self._sifted(claim)
         self.taken += len(claim.messages)
-        self.hand.out.update((passage.message.id, passage.message) for passage in passages)
+        self.hand.take(passages)
         for verdict in verdicts:
             self._judged(verdict)
         self.engine.dispatcher.submit([passage.job for passage in passages])
@@ -251,7 +251,7 @@ class Drain:
                 self._delivery(report)
             elif isinstance(report, Returned):
                 for job in report.jobs:
-                    self.hand.returned(job.parcel.key)
+                    self.hand.returned(job.parcel)
             elif isinstance(report, Unreachable):
                 self._unreachable(report)
             else:
@@ -267,7 +267,7 @@ class Drain:
             self.hand.out.clear()
 
     def _delivery(self, delivery: Delivery) -> None:
-        message = self.hand.out.pop(delivery.parcel.key, None)
+        message = self.hand.back(delivery.parcel)
         if message is None:
             return
         self._delivered += 1

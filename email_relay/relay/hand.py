@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, List, Optional
 
+from email_relay.relay.gate import Passage
 from email_relay.relay.leases import Lease, Leased
 from email_relay.relay.outcomes import Verdict
+from email_relay.relay.transport.base import Parcel
 
 FLUSH_ROWS = 100
 FLUSH_SECONDS = 0.02
@@ -17,7 +19,7 @@ class Hand:
     """Every claimed message is in exactly one of three places until it is recorded or given back."""
 
     def __init__(self) -> None:
-        self.out: Dict[int, Leased] = {}
+        self.out: Dict[int, Passage] = {}
         self.verdicts: List[Verdict] = []
         self.returns: List[Leased] = []
         self._oldest: Optional[float] = None
@@ -33,8 +35,18 @@ class Hand:
             self._oldest = time.monotonic()
         self.verdicts.append(verdict)
 
-    def returned(self, key: int) -> None:
-        message = self.out.pop(key, None)
+    def take(self, passages: Iterable[Passage]) -> None:
+        self.out.update((passage.message.id, passage) for passage in passages)
+
+    def back(self, parcel: Parcel) -> Optional[Leased]:
+        """The message of this very parcel, out no more. None if it belongs to an earlier claim: that is nobody's any more."""
+        passage = self.out.get(parcel.key)
+        if passage is None or passage.job.parcel is not parcel:
+            return None
+        return self.out.pop(parcel.key).message
+
+    def returned(self, parcel: Parcel) -> None:
+        message = self.back(parcel)
         if message is not None and not message.lease.over():
             self.returns.append(message)
 
@@ -55,5 +67,6 @@ class Hand:
 
     def leases(self) -> List[Lease]:
         """The leases under which something is still held."""
-        held = [*self.out.values(), *self.returns, *(verdict.message for verdict in self.verdicts)]
+        out = (passage.message for passage in self.out.values())
+        held = [*out, *self.returns, *(verdict.message for verdict in self.verdicts)]
         return list({message.lease.token: message.lease for message in held}.values())

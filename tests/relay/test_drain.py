@@ -736,3 +736,18 @@ def test_p5_a_message_at_which_every_session_dies_does_not_stand_before_the_othe
     report = drain(engine=relay)
     assert (report.sent, report.deferred) == (1, 1)
     assert Message.objects.deferred().get().recipients == ["killer@example.com"]
+
+
+def test_p2_a_report_about_an_earlier_claim_counts_for_nothing(engines):
+    """The message at which two sessions died comes back when it was judged already: it is not given back in a later drain."""
+    queued(recipients=["killer@example.com"])
+    transport = MemoryTransport(lambda *_: ServerUnavailable("421 at MAIL"))
+    relay = engines(transport)
+    for _ in range(2):
+        drain(engine=relay)
+        Server.objects.update(probe_at=ago(1))
+    transport.script = None
+    Message.objects.update(due_at=ago(1))
+    report = drain(engine=relay)
+    assert transport.accepted() == ["killer@example.com"]
+    assert (report.sent, report.returned) == (1, 0)

@@ -183,6 +183,24 @@ def test_p3_a_misbehaviour_in_a_transaction_is_that_messages_alone(relay, extens
     assert not server.errors
 
 
+def test_p2_a_server_that_hangs_on_an_envelope_sent_ahead_harms_one_neighbour_and_no_second(relay):
+    """It answers a group at once, so the 250 for ``before`` is never heard: that one is doubled. Nothing goes ahead of ``odd`` again."""
+    odd = Odd("rcpt", HANG)
+    with SmtpServer(script=odd.script()) as server:
+        relay = relay(smtp(server, timeout=2.0))
+        batch()
+        drain(engine=relay)
+        assert (message("before").status, message("after").status) == (DEFERRED, SENT)
+        Server.objects.update(probe_at=ago(1))
+        drain(engine=relay)
+        assert (message("odd").status, message("odd").retry_count) == (DEFERRED, 1)
+        odd.over.set()
+        well_again(relay, server)
+        relay.close()
+    assert set(Message.objects.values_list("status", flat=True)) == {SENT}
+    assert arrived(server) == {"before@example.com": 2, "odd@example.com": 1, "after@example.com": 1}
+
+
 def test_p3_552_by_the_size_that_mail_announces(relay, extensions):
     with SmtpServer(extensions=extensions, max_size=1000) as server:
         relay = relay(smtp(server))

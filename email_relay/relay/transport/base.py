@@ -55,7 +55,7 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of one transaction.
+    """What became of one transaction. ``parcel`` is the very object that was handed over.
 
     ``replies`` holds one reply for each of the parcel's recipients: the final one for those that were taken, their own for
     those refused. ``final`` is the server's last word; ``seconds`` the duration of the transaction.

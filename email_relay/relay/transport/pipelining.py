@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Set
 
 logger = logging.getLogger("email_relay.relay")
+
+MOST_WARY = 1000
 
 
 @dataclass
 class Pipelining:
     """Shared by the sessions to one server. ``proven``: an envelope behind a final dot was answered as it should be.
-    ``broken``: the answers did not fit the commands; from then on the dialogue is plain.
+    ``broken``: the answers did not fit the commands; from then on the dialogue is plain. ``wary``: parcels whose envelope was out
+    behind a final dot that found no answer.
     """
 
     proven: bool = False
     broken: bool = False
+    wary: Set[int] = field(default_factory=set)
+
+    def suspect(self, key: int) -> None:
+        """Send this envelope ahead no more: a server that hangs on it may keep the answer to the message before it too."""
+        if len(self.wary) >= MOST_WARY:
+            self.wary.clear()
+        self.wary.add(key)
 
     def distrust(self, server: str) -> None:
         if not self.broken:

@@ -131,6 +131,8 @@ class SmtpSession:
             reply = parse(self._wire.read(self._config.data_timeout))
         except (LinkLost, MalformedReply) as error:
             current.lose(str(error))
+            if following is not None and following.chained:
+                self._pipelining.suspect(following.parcel.key)
             self._strand(str(error), following)
             return None
         current.finish(reply)
@@ -252,7 +254,7 @@ class SmtpSession:
 
     def _send_content(self, current: Transaction, following: Optional[Transaction]) -> None:
         content, behind = framed(current.parcel.content)
-        if following is not None and not following.speechless:
+        if following is not None and not following.speechless and following.parcel.key not in self._pipelining.wary:
             behind += self._opening_words(following)
             following.chained = True
         timeout = self._config.data_timeout
