@@ -458,6 +458,21 @@ def test_p5_a_suspect_goes_alone_and_its_neighbours_are_recorded_before(run, mon
     assert sending_then == [(1, 1)]
 
 
+def test_p5_a_suspect_is_not_starved_by_mail_that_keeps_coming(run, monkeypatch):
+    queued(lapse_count=leases.SUSPECT_LAPSES, recipients=["suspect@example.com"])
+    coming, original = iter(range(30)), leases.claim
+
+    def claim(*arguments, **options):
+        if next(coming, None) is not None:
+            queued()
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(leases, "claim", claim)
+    transport = MemoryTransport()
+    run(transport)
+    assert transport.accepted().index("suspect@example.com") < 15
+
+
 def test_p5_several_suspects_go_one_after_the_other(run):
     for _ in range(4):
         queued(lapse_count=leases.SUSPECT_LAPSES)
@@ -736,6 +751,22 @@ def test_p5_a_message_at_which_every_session_dies_does_not_stand_before_the_othe
     report = drain(engine=relay)
     assert (report.sent, report.deferred) == (1, 1)
     assert Message.objects.deferred().get().recipients == ["killer@example.com"]
+
+
+def test_p2_a_lease_is_renewed_while_its_message_is_on_the_way(run, monkeypatch):
+    """The delivery takes longer than the lease, and goes on once it was renewed twice."""
+    queued()
+    renewals, gate, renew = itertools.count(1), threading.Event(), leases.renew
+
+    def renewing(*arguments):
+        renew(*arguments)
+        if next(renewals) == 2:
+            gate.set()
+
+    monkeypatch.setattr(leases, "renew", renewing)
+    threading.Timer(20, gate.set).start()  # or the test would wait for long
+    assert run(MemoryTransport(gate=gate), LEASE_SECONDS=3).sent == 1
+    assert next(renewals) == 3
 
 
 def test_p2_a_report_about_an_earlier_claim_counts_for_nothing(engines):

@@ -130,6 +130,16 @@ def test_retention_zero_deletes_what_was_sent_and_nothing_else():
     assert list(Message.objects.values_list("id", flat=True)) == [second.id]
 
 
+def test_p1_retention_zero_deletes_nothing_that_another_relay_holds():
+    message = queued()
+    [late] = claimed(worker="late:1")
+    lapse()
+    assert claimed() + claimed()
+    assert record(sent(late), delete_sent=True) == set()
+    message.refresh_from_db()
+    assert message.status == Status.SENDING
+
+
 def test_p5_a_deferral_forgets_lapses():
     """Five relays in a row, not in all: its relay lived through this attempt."""
     message = queued(lapse_count=2)
