@@ -8,6 +8,7 @@ from email_relay.relay import workers
 from email_relay.relay.drain import CIRCUIT_OPEN
 from email_relay.relay.engine import Engine
 from email_relay.relay.report import DrainReport
+from email_relay.relay.wakeup import name_older_transactions
 
 FACTOR = 3
 """Idleness is declared for so many pauses, and renewed when one of them is left."""
@@ -28,6 +29,7 @@ class Idleness:
         if not report.total and time.monotonic() < self._until - sleep:
             return False
         workers.idle(self.engine.alias, self.engine.worker, FACTOR * sleep)
+        name_older_transactions(self.engine.alias)
         self._until = time.monotonic() + FACTOR * sleep
         return True
 

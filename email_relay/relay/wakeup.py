@@ -2,6 +2,9 @@
 
 It coalesces bursts, reconnects by itself, survives a database restart, and where LISTEN cannot work (MariaDB, SQLite, PgBouncer in
 transaction mode) it says so once and leaves polling to its owner.
+
+A transaction that inserted while every relay was busy notified nobody, and the last look of a relay that then goes idle does not
+see what is not committed. So a relay that goes idle names the transactions still running, and is woken when they have ended.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import logging
 import select
 import threading
-from typing import Any, Callable, Optional
+from typing import Any, Callable, List, Optional
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,10 +23,49 @@ CHANNEL = "email_relay"
 WAIT_SECONDS = 1.0
 CHECK_SECONDS = 30.0
 RECONNECT_SECONDS = (0.5, 30.0)
+OLDER_SECONDS = (0.1, 5.0)
+"""How often is asked whether older transactions have ended, at first and at most."""
+
+# The functions of PostgreSQL 13 and later are named pg_snapshot_…; these are there in every version.
+NAME_OLDER = f"""
+SELECT pg_notify('{CHANNEL}', txid_snapshot_xmax(snapshot)::text) FROM txid_current_snapshot() AS snapshot
+WHERE txid_snapshot_xmin(snapshot) < txid_snapshot_xmax(snapshot)
+"""
+OLDEST_RUNNING = "SELECT txid_snapshot_xmin(txid_current_snapshot())"
 
 
 def can_listen(alias: str) -> bool:
     return connections[alias].vendor == "postgresql"
+
+
+def name_older_transactions(alias: str) -> None:
+    """To be called once idleness is declared, before the last look: whoever listens wakes when those have ended."""
+    if can_listen(alias):
+        with connections[alias].cursor() as cursor:
+            cursor.execute(NAME_OLDER)
+
+
+class OlderTransactions:
+    """Those below ``horizon``, a transaction's number, that have not ended yet."""
+
+    def __init__(self) -> None:
+        self.horizon = 0
+        self.pause = 0.0
+
+    def heard(self, horizon: int) -> None:
+        self.horizon = max(self.horizon, horizon)
+        self.pause = OLDER_SECONDS[0]
+
+    def have_ended(self, connection: BaseDatabaseWrapper) -> bool:
+        """True once, when there were some and the last of them has ended."""
+        if not self.horizon:
+            return False
+        with connection.cursor() as cursor:
+            cursor.execute(OLDEST_RUNNING)
+            ended = bool(cursor.fetchone()[0] >= self.horizon)
+        self.horizon = 0 if ended else self.horizon
+        self.pause = min(2 * self.pause, OLDER_SECONDS[1])
+        return ended
 
 
 class Listener:
@@ -69,27 +111,32 @@ class Listener:
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
         self.on_wake()
-        quiet = 0.0
+        quiet, older = 0.0, OlderTransactions()
         while not self._stop.is_set():
-            if self._notified(connection.connection):
+            wait = min(WAIT_SECONDS, older.pause) if older.horizon else WAIT_SECONDS
+            payloads = _heard(connection.connection, wait)
+            for payload in filter(None, payloads):
+                older.heard(int(payload))
+            if "" in payloads or older.have_ended(connection):
                 self.on_wake()
-                quiet = 0.0
-            quiet += WAIT_SECONDS
+            quiet = 0.0 if payloads else quiet + wait
             if quiet >= CHECK_SECONDS:
                 # a half-open link would never report anything
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
                 quiet = 0.0
 
-    def _notified(self, link: Any) -> bool:
-        if hasattr(link, "notifies") and callable(link.notifies):
-            return any(True for _ in link.notifies(timeout=WAIT_SECONDS, stop_after=1))
-        # one may have come beside the answer to a query
-        if not link.notifies:
-            ready, _, _ = select.select([link], [], [], WAIT_SECONDS)
-            if not ready:
-                return False
-            link.poll()
-        found = bool(link.notifies)
-        link.notifies.clear()
-        return found
+
+def _heard(link: Any, wait: float) -> List[str]:
+    """What was notified within so many seconds: "" for an insert, else the number behind the older transactions."""
+    if callable(link.notifies):
+        return [notify.payload for notify in link.notifies(timeout=wait, stop_after=1)]
+    # one may have come beside the answer to a query
+    if not link.notifies:
+        ready, _, _ = select.select([link], [], [], wait)
+        if not ready:
+            return []
+        link.poll()
+    payloads = [notify.payload for notify in link.notifies]
+    link.notifies.clear()
+    return payloads

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from email_relay.models import Message, Status
+from email_relay.models import Message, Server, Status, Worker
 from email_relay.relay import workers
 from email_relay.relay.runner import Runner
 from email_relay.relay.transport.memory import MemoryTransport
@@ -99,14 +99,39 @@ def sent():
 
 
 def test_the_relay_sends_at_once_what_comes_while_it_sleeps(runner, needs_notify):
-    from email_relay.models import Worker
-
     runner(MemoryTransport(), EMPTY_QUEUE_SLEEP=3600)
     wait_until(lambda: Worker.objects.filter(idle_until__gt=ago(0)).exists(), 60, "the relay to be idle")
     queued()
     wait_until(lambda: sent() == 1, 60, "the message to be sent")
     queued()
     wait_until(lambda: sent() == 2, 60, "the second, by the same sleep")
+
+
+def test_what_was_written_while_the_relay_was_busy_and_committed_while_it_sleeps_wakes_it(runner, needs_notify):
+    delivering, go_on = threading.Event(), threading.Event()
+
+    def slowly(_parcel, _to):
+        delivering.set()
+        go_on.wait(60)
+
+    queued()
+    runner(MemoryTransport(slowly), EMPTY_QUEUE_SLEEP=3600)
+    assert delivering.wait(60)
+    wait_until(lambda: Worker.objects.filter(busy=True).exists(), 60, "the relay to say that it is busy")
+    with transaction.atomic():
+        queued()
+        go_on.set()
+        other = connection.copy()
+        wait_until(lambda: idle_by(other), 60, "the relay to be idle")
+        other.close()
+    wait_until(lambda: sent() == 2, 60, "the message that was committed late")
+
+
+def idle_by(other):
+    """Whether a relay has declared itself idle, seen from outside of the open transaction."""
+    with other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM email_relay_worker WHERE idle_until > now()")
+        return cursor.fetchone()[0] > 0
 
 
 def test_p8_without_notifications_it_polls(runner):
@@ -116,8 +141,6 @@ def test_p8_without_notifications_it_polls(runner):
 
 
 def test_p6_the_relay_probes_by_itself_and_drains_when_the_server_is_back(runner):
-    from email_relay.models import Server
-
     queued()
     transport = MemoryTransport(down="refused")
     runner(transport, EMPTY_QUEUE_SLEEP=0.2)
@@ -128,8 +151,6 @@ def test_p6_the_relay_probes_by_itself_and_drains_when_the_server_is_back(runner
 
 
 def test_it_signs_off(engines):
-    from email_relay.models import Worker
-
     runner = Runner(engines())
     runner.stop()
     runner.run()
