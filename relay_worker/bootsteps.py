@@ -63,6 +63,7 @@ def count_for_prometheus(**_: Any) -> None:
     from relay_worker import counters
 
     counters.install()
+    signals.worker_process_shutdown.connect(counters.end, weak=False)
 
 
 def leave_logging_to_django(**_: Any) -> None:

@@ -2,8 +2,9 @@
 
 Under one folder every worker has a ``run-*`` of its own for the files of its processes (``prometheus_client``'s multiprocess
 mode), and holds a lock in it for as long as one of them lives; a lock tells that in other containers too, where a pid
-says nothing. When a worker starts, the files of those that ended are added up in ``past``: the number of files stays small, and a
-counter never falls, which Prometheus would take for a restart and count anew.
+says nothing. The files of those that ended are added up in ``past``: by a process at its own end, and for those that were
+killed by the next worker that starts. So the number of files stays small, and a counter never falls, which Prometheus would take
+for a restart and count anew.
 """
 
 from __future__ import annotations
@@ -55,14 +56,30 @@ class CounterFiles:
             files = sorted(map(str, self.folder.glob("*/*.db")))
             return list(MultiProcessCollector.merge(files))
 
+    def end(self) -> None:
+        """This process counts no more: its files are added up at once, as a pool may renew its processes for ever."""
+        values.ValueClass.close_all_files()
+        with _locked(self.folder, fcntl.LOCK_EX):
+            for file in Path(os.environ[FOLDER]).glob(f"*_{os.getpid()}.db"):
+                self._add(file)
+                file.unlink()
+
     def _add_up(self) -> None:
-        past = self.folder / "past"
-        past.mkdir(exist_ok=True)
         for run in self.folder.glob("run-*"):
             if _ended(run):
                 for file in run.glob("*.db"):
-                    _add(past / f"{file.name.split('_')[0]}_past.db", file)
+                    self._add(file)
                 shutil.rmtree(run)
+
+    def _add(self, file: Path) -> None:
+        past = self.folder / "past"
+        past.mkdir(exist_ok=True)
+        sums = MmapedDict(str(past / f"{file.name.split('_')[0]}_past.db"))
+        try:
+            for key, value, *_ in MmapedDict.read_all_values_from_file(str(file)):
+                sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
+        finally:
+            sums.close()
 
 
 @contextmanager
@@ -80,12 +97,3 @@ def _ended(run: Path) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _add(total: Path, file: Path) -> None:
-    sums = MmapedDict(str(total))
-    try:
-        for key, value, *_ in MmapedDict.read_all_values_from_file(str(file)):
-            sums.write_value(key, sums.read_value(key)[0] + value, 0.0)
-    finally:
-        sums.close()

@@ -88,6 +88,13 @@ def install(**_: Any) -> None:
         logger.error("metrics are not complete: %s", described(error))  # noqa: TRY400 - one line is enough
 
 
+def end(**_: Any) -> None:
+    """A pool process leaves."""
+    for observer in [one for one in observers if isinstance(one, Counters)]:
+        observers.remove(observer)
+        observer.files.end()
+
+
 def _serve(files: CounterFiles) -> None:
     """A port of this worker's own, for a machine where no site runs."""
     port = getattr(settings, "METRICS_PORT", None)

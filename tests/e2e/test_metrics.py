@@ -165,6 +165,22 @@ def test_a_worker_with_a_port_of_its_own_serves_its_counters(service):
     assert "email_relay_queue_messages" not in text.names
 
 
+def test_a_pool_that_renews_its_processes_leaves_no_heap_of_files(service):
+    service.env["CELERY_WORKER_MAX_TASKS_PER_CHILD"] = 1
+    try:
+        with site(service) as port, service.worker() as worker:
+            before = attempts(scrape(port))
+            service.clients("shop", count=10)
+            wait_until(lambda: worker.output.count("succeeded") >= 12, 60, lambda: f"twelve tasks:\n{worker.tail()}")
+            assert attempts(scraped(port, before + 10)) == before + 10
+            [run] = (service.folder / "var" / "metrics").glob("run-*")
+            written = {path.stem.rpartition("_")[2] for path in run.glob("*.db")}
+            worker.terminate()
+    finally:
+        del service.env["CELERY_WORKER_MAX_TASKS_PER_CHILD"]
+    assert len(written) <= 5, "files of the main process, of the pool's two, and of two that are about to end"
+
+
 def test_the_relay_without_celery_counts_too(service):
     with site(service) as port:
         before = attempts(scrape(port))
