@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--messages", type=int, default=2000, help="for kills and stops at random instants")
+    parser.add_argument("--minutes", type=float, help="begin no round after so long")
     parser.add_argument("--only", help="a pattern in a fault's name")
     parser.add_argument("--json", type=Path, help="keep the figures in this file")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random instants")
@@ -61,12 +62,15 @@ class Rounds:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
+        self.began = time.monotonic()
         self.tallies: dict[str, list[Tally]] = defaultdict(list)
         self.broken: list[str] = []
         self.absent: dict[str, str] = {}
 
     def run(self, faults: list[Fault]) -> int:
         for number in range(1, self.options.rounds + 1):
+            if self.options.minutes and time.monotonic() > self.began + 60 * self.options.minutes:
+                break
             for fault in faults:
                 if fault.at_random or number % RARELY == 1:
                     self.one(number, fault)

@@ -69,5 +69,5 @@ def growth(readings: Sequence[Reading]) -> list[str]:
         before, after = (max(getattr(reading, what) for reading in part) for part in (middle, last))
         return bool(after > factor * before + slack)
 
-    limits = {"rss": (1.1, 4 * MIB), "descriptors": (1.0, 8), "table": (1.3, 8 * MIB), "indexes": (1.3, 8 * MIB)}
+    limits = {"rss": (1.05, 2 * MIB), "descriptors": (1.0, 8), "table": (1.3, 8 * MIB), "indexes": (1.3, 8 * MIB)}
     return [what for what, (factor, slack) in limits.items() if grew(what, factor, slack)]
