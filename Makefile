@@ -52,8 +52,8 @@ format: install  ## let ruff put things right
 matrix: install  ## the client and the engine on every supported Python and Django
 	$(BIN)/nox
 
-bench: install  ## measurements; results go to benchmarks/results
-	$(BIN)/python -m benchmarks
+bench: install  ## every measurement beside the peers; results go to benchmarks/results
+	$(BIN)/python -m benchmarks all
 
 image: install  ## the container image without an engine: its steps in a chroot, then every role tried; needs root, debootstrap
 	$(BIN)/python -m docker.proof

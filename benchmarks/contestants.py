@@ -13,6 +13,8 @@ from typing import Any
 from benchmarks import environments, servers
 
 HERE = Path(__file__).resolve().parent
+SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+OURS_BACKEND = "email_relay.backend.RelayDatabaseEmailBackend"
 
 
 @dataclass
@@ -24,15 +26,17 @@ class Contestant:
     backend: str
     apps: list[str]
     drain: list[str]
-    table: str
-    daemon: bool = False
+    table: str = ""
     drain_settings: dict[str, Any] = field(default_factory=dict)
     send_settings: dict[str, Any] = field(default_factory=dict)
     service: bool = False
+    celery_project: bool = False
+    redis: servers.Redis | None = None
 
     @property
     def database(self) -> str:
-        return "bench_" + self.name.replace("-", "_").replace(".", "_").replace(" ", "_")
+        """Of this run alone: another one may be going on."""
+        return f"bench_{os.getpid()}_" + "".join(letter if letter.isalnum() else "_" for letter in self.name)
 
     def variables(self, settings: dict[str, Any], smtp_port: int = 25) -> dict[str, str]:
         given = {"INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth", *self.apps], **settings}
@@ -43,6 +47,8 @@ class Contestant:
             "BENCH_SETTINGS": json.dumps(given),
             "DJANGO_SETTINGS_MODULE": "project",
             "PYTHONPATH": os.pathsep.join([str(HERE), *([str(HERE.parent)] if self.ours else [])]),
+            **({"CELERY_BROKER_URL": self.redis.url(9)} if self.redis else {}),
+            **({"BENCH_CELERY_PROJECT": "yes"} if self.celery_project else {}),
         }
 
     @property
@@ -57,15 +63,23 @@ class Contestant:
         command = [self.python(), "-m", "django", "migrate", "-v0"]
         subprocess.run(command, env=self.variables(self.send_settings), check=True)
 
+    def tear_down(self) -> None:
+        servers.drop_database(self.database)
+
+    def sender(self) -> dict[str, str]:
+        return self.variables({"EMAIL_BACKEND": self.backend, **self.send_settings})
+
     def send(self, count: int, mode: str = "bulk") -> dict[str, float]:
-        variables = self.variables({"EMAIL_BACKEND": self.backend, **self.send_settings})
         command = [self.python(), str(HERE / "application.py"), str(count), mode]
-        done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env=self.sender(), check=True, stdout=subprocess.PIPE, text=True)
         return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
     def empty(self) -> None:
-        servers.execute(self.database, f"TRUNCATE {self.table} CASCADE")
-        servers.execute(self.database, f"VACUUM ANALYZE {self.table}")
+        if self.redis:
+            self.redis.empty()
+        if self.table:
+            servers.execute(self.database, f"TRUNCATE {self.table} CASCADE")
+            servers.execute(self.database, f"VACUUM ANALYZE {self.table}")
         servers.execute(self.database, "CHECKPOINT")
 
     def start(self, smtp_port: int, folder: Path) -> subprocess.Popen[bytes]:
@@ -77,50 +91,72 @@ class Contestant:
                 DATABASE_URL=f"postgres://{user}@{host}:{port}/{self.database}",
                 EMAIL_HOST="127.0.0.1",
                 EMAIL_PORT=str(smtp_port),
-                CELERY_BROKER_URL=os.environ.get("BENCH_BROKER_URL", "redis://127.0.0.1:6379/9"),
+                **{name: str(value) for name, value in self.drain_settings.items()},
             )
-        with (folder / f"{self.name}.log").open("ab") as log:
+        with (folder / f"{self.database}.log").open("ab") as log:
             return subprocess.Popen(
                 [self.python(), *self.drain], env=variables, stdout=log, stderr=log, start_new_session=True, cwd=folder
             )
 
 
-OURS_BACKEND = "email_relay.backend.RelayDatabaseEmailBackend"
-POST_OFFICE = {
-    "POST_OFFICE": {
-        "BACKENDS": {"default": "django.core.mail.backends.smtp.EmailBackend"},
-        "BATCH_SIZE": 1000,
-        "THREADS_PER_PROCESS": 10,
-        "LOG_LEVEL": 1,
+def worker(name: str, processes: int, redis: servers.Redis, **variables: Any) -> Contestant:
+    """Ours under Celery."""
+    command = ["-m", "celery", "-A", "relay_worker", "worker", "-B", "-c", str(processes), "-l", "WARNING"]
+    return Contestant(
+        name, "ours", OURS_BACKEND, ["email_relay"], command, "email_relay_message",
+        service=True, redis=redis, drain_settings=variables,
+    )  # fmt: skip
+
+
+def runrelay(name: str = "runrelay", **settings: Any) -> Contestant:
+    """Ours without Celery."""
+    return Contestant(
+        name, "ours", OURS_BACKEND, ["email_relay"], ["-m", "django", "runrelay"], "email_relay_message",
+        drain_settings={"DJANGO_EMAIL_RELAY": settings} if settings else {},
+    )  # fmt: skip
+
+
+def relay_0_6_0() -> Contestant:
+    settings = {"DJANGO_EMAIL_RELAY": {"DATABASE_ALIAS": "default"}}
+    return Contestant(
+        "relay-0.6.0", "relay-0.6.0", OURS_BACKEND, ["email_relay"], ["-m", "django", "runrelay"],
+        "email_relay_message", send_settings=settings, drain_settings=settings,
+    )  # fmt: skip
+
+
+def post_office() -> Contestant:
+    """With its best settings for two cores."""
+    settings = {
+        "POST_OFFICE": {
+            "BACKENDS": {"default": SMTP_BACKEND},
+            "BATCH_SIZE": 1000,
+            "THREADS_PER_PROCESS": 10,
+            "LOG_LEVEL": 1,
+        }
     }
-}
-"""Its best settings for two cores."""
-CONTESTANTS = {
-    contestant.name: contestant
-    for contestant in (
-        Contestant(
-            "worker", "ours", OURS_BACKEND, ["email_relay"],
-            ["-m", "celery", "-A", "relay_worker", "worker", "-B", "-c", "2", "-l", "WARNING"],
-            "email_relay_message", daemon=True, service=True,
-        ),
-        Contestant(
-            "runrelay", "ours", OURS_BACKEND, ["email_relay"], ["-m", "django", "runrelay"],
-            "email_relay_message", daemon=True,
-        ),
-        Contestant(
-            "relay-0.6.0", "relay-0.6.0", OURS_BACKEND, ["email_relay"], ["-m", "django", "runrelay"],
-            "email_relay_message", daemon=True,
-            send_settings={"DJANGO_EMAIL_RELAY": {"DATABASE_ALIAS": "default"}},
-            drain_settings={"DJANGO_EMAIL_RELAY": {"DATABASE_ALIAS": "default"}},
-        ),
-        Contestant(
-            "post-office", "post-office", "post_office.EmailBackend", ["post_office"],
-            ["-m", "django", "send_queued_mail", "--processes", "2"], "post_office_email",
-            send_settings=POST_OFFICE,
-            drain_settings=POST_OFFICE,
-        ),
-    )
-}  # fmt: skip
+    return Contestant(
+        "post-office", "post-office", "post_office.EmailBackend", ["post_office"],
+        ["-m", "django", "send_queued_mail", "--processes", "2"], "post_office_email",
+        send_settings=settings, drain_settings=settings,
+    )  # fmt: skip
+
+
+def celery_email(redis: servers.Redis) -> Contestant:
+    settings = {"CELERY_EMAIL_BACKEND": SMTP_BACKEND}
+    return Contestant(
+        "celery-email", "celery-email", "djcelery_email.backends.CeleryEmailBackend", ["djcelery_email"],
+        ["-m", "celery", "-A", "celery_project", "worker", "-c", "2", "-l", "WARNING"],
+        send_settings=settings, drain_settings=settings, celery_project=True, redis=redis,
+    )  # fmt: skip
+
+
+def runmailer_pg() -> Contestant:
+    settings = {"MAILER_EMAIL_BACKEND": SMTP_BACKEND}
+    return Contestant(
+        "runmailer_pg", "mailer", "mailer.backend.DbBackend", ["mailer"], ["-m", "django", "runmailer_pg"],
+        "mailer_message", send_settings=settings, drain_settings=settings,
+    )  # fmt: skip
+
 
 LOOP = """
 import smtplib, sys, time

@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from benchmarks import servers
-from benchmarks.contestants import CONTESTANTS
+from benchmarks.contestants import runrelay
+from benchmarks.messages import HTML, TEXT
+from benchmarks.report import share_of_queueing
 
 RESULT = Path(__file__).resolve().parent / "results" / "share.json"
 SQL = (
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    contestant = CONTESTANTS["runrelay"]
+    contestant = runrelay()
     contestant.set_up()
     os.environ.update(contestant.variables({"EMAIL_BACKEND": contestant.backend}))
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.project"
@@ -53,8 +54,6 @@ def main() -> None:
     django.setup()
     from django.core.mail import EmailMultiAlternatives
     from django.db import connection
-
-    from benchmarks.application import HTML, TEXT
 
     def fresh() -> list[Any]:
         made = []
@@ -82,19 +81,16 @@ def main() -> None:
                 rounds[name].append(figure)
     report(rounds, options.messages, django.get_version())
     connection.close()
-    servers.execute("postgres", f'DROP DATABASE "{contestant.database}" WITH (FORCE)')
+    contestant.tear_down()
 
 
 def report(rounds: dict[str, list[tuple[float, float]]], messages: int, version: str) -> None:
     record: dict[str, Any] = {"messages": messages, "rounds": len(rounds["queued"]), "django": version}
-    lines = ["| ms a message | `send()` | Django's rendering and one bare INSERT | our share |", "|---|---|---|---|"]
     for place, unit in enumerate(("CPU", "clock")):
         queued, bare = (statistics.median(figure[place] for figure in rounds[name]) for name in ("queued", "bare"))
         record[unit] = {"queued": round(queued, 3), "bare": round(bare, 3), "over": round(queued / bare - 1, 3)}
-        lines.append(f"| {unit} | {queued:.2f} | {bare:.2f} | {100 * (queued / bare - 1):+.0f} % |")
-    print("\n".join(lines))
     RESULT.write_text(json.dumps(record, indent=1) + "\n")
-    RESULT.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    print(share_of_queueing(record))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "checks": checks_page.markdown,
         "commands": commands_page.markdown,
         "measurements": measurements_page.markdown,
+        "profile": measurements_page.profile,
         "versions": versions_page.markdown,
         "transcript": transcript_page.markdown,
         "usage": service_page.usage,

@@ -1,19 +1,48 @@
-"""The tables ``make bench`` wrote, as they are."""
+"""What ``make bench`` kept, as tables: no figure of the page is written by hand."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from benchmarks import judge, report
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+NOTHING = "None has been kept yet; `make bench` writes them."
+CHARTS = "../../benchmarks/results"
+TITLES = {
+    "drain": "Drain of 2,000",
+    "drain-long": "A longer drain",
+    "slow": "A slow server",
+    "latency": "Latency",
+    "enqueue": "Enqueue",
+    "attachments": "Large attachments",
+    "beside": "Beside many other rows",
+    "fairness": "Fairness",
+    "scaling": "More processes",
+    "idle": "Idle",
+}
 
 
 def markdown() -> str:
-    lines: list[str] = []
-    for path in sorted(RESULTS.glob("*.md")):
-        lines += [f"### {path.stem}", "", *_table(path.read_text(encoding="utf-8")), ""]
-    return "\n".join(lines) or "None has been kept yet; `make bench` writes them."
+    records = report.measured()
+    if not records:
+        return NOTHING
+    parts = [
+        report.table(judge.judge(records)),
+        f"![How far each target was reached]({CHARTS}/targets.svg)",
+        report.conditions(records),
+    ]
+    for name, title in TITLES.items():
+        if name in records:
+            parts += [f"### {title}", _size(records[name]), report.details(records[name])]
+        if name == "drain" and name in records:
+            parts.append(f"![Messages a second]({CHARTS}/drain.svg)")
+        if name == "enqueue":
+            parts.append(report.share_of_queueing(report.kept()["share"]))
+    return "\n\n".join(parts)
 
 
-def _table(text: str) -> list[str]:
-    """Without headings: the page has its own."""
-    return [line for line in text.splitlines() if not line.startswith("#")]
+def _size(record: report.Record) -> str:
+    return f"{record['messages']:,} messages." if "messages" in record else ""
+
+
+def profile() -> str:
+    record = report.measured().get("profile")
+    return report.share_of_profile(record) if record else NOTHING
