@@ -6,8 +6,10 @@ relay writes goes through ``relay/leases.py`` and ``relay/settle.py``; what peop
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -262,6 +264,12 @@ class Suppression(models.Model):
         """Those that have not expired."""
         lasting = Q(expires_at__isnull=True) | Q(expires_at__gt=DatabaseNow())
         return cls._default_manager.using(alias).filter(lasting)
+
+    def clean(self) -> None:
+        """Refuse what would stop nobody. Raises `ValidationError`."""
+        self.pattern = self.pattern.strip().lower()
+        if not re.fullmatch(r"[^\s@]*(@[^\s@]+)+", self.pattern):
+            raise ValidationError({"pattern": "Write an address, or a domain as @example.com."})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.pattern = self.pattern.strip().lower()

@@ -8,11 +8,13 @@ from typing import Iterator
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from email_relay.conf import source_name
 from email_relay.exceptions import ConfigurationError, QueueUnavailable
 
 PRINTED = 200
 
 NOT_MIGRATED = frozenset({"42P01", "42703", "3F000", "1146", "1054"})  # no such table, column, schema
+FORBIDDEN = "42501"  # no right, or a row that row-level security refuses
 READ_ONLY = frozenset({"25006", "1290", "1792", "1836"})
 
 
@@ -27,18 +29,34 @@ def check_alias(alias: str) -> None:
 
 @contextmanager
 def explained(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Turn what keeps the database from taking mail now into `QueueUnavailable`; let other errors pass."""
+    """Turn what keeps the database from taking mail now into `QueueUnavailable`, and a role that may not queue this
+    project's mail into `ConfigurationError`; let other errors pass.
+    """
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
+        if _code(error) == FORBIDDEN:
+            raise ConfigurationError(_forbidden(connection, error)) from error
         advice = _advice(error)
         if advice is None:
             raise
         _drop_if_dead(connection)
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise QueueUnavailable(
-            f"The relay database {connection.alias!r} cannot take mail now: {lines[0][:PRINTED]}. {advice}"
+            f"The relay database {connection.alias!r} cannot take mail now: {_first_line(error)}. {advice}"
         ) from error
+
+
+def _forbidden(connection: BaseDatabaseWrapper, error: Exception) -> str:
+    role, source = connection.settings_dict["USER"], source_name()
+    return (
+        f"The role {role!r} may not queue mail of the source {source!r} on {connection.alias!r}: {_first_line(error)}. "
+        f"Set SOURCE to the source this role was granted, or run the SQL of `relaygrants --role {role} --source {source}`."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:PRINTED]
 
 
 def _advice(error: Exception) -> str | None:

@@ -17,11 +17,12 @@ USAGE = """email-relay COMMAND [options]
   web         admin, dashboard, probes and metrics
   run         the relay without Celery (manage.py runrelay)
   queue       look at and steer the queue (manage.py relayqueue)
+  suppressions look at and change the list of those who get no mail (manage.py relaysuppressions)
   grants      SQL for roles with the least rights (manage.py relaygrants)
   settings    the settings in force and where they came from
   manage      any other command of Django
 """
-MANAGEMENT = {"queue": "relayqueue", "grants": "relaygrants"}
+MANAGEMENT = {"queue": "relayqueue", "suppressions": "relaysuppressions", "grants": "relaygrants"}
 
 
 def main(arguments: list[str] | None = None) -> int:

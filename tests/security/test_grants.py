@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import ProgrammingError
 from django.test import override_settings
 
+from email_relay.exceptions import ConfigurationError
 from email_relay.grants import ClientRole, RelayRole
 from email_relay.models import Message
 from email_relay.queue import cancel, enqueue, hold, release, requeue, send_now, status
@@ -123,6 +124,12 @@ def test_the_stock_backend_queues_under_its_role(site: Site, client: Any) -> Non
     assert site.execute("SELECT source, status, count(*) FROM email_relay_message GROUP BY 1, 2") == [("shop", 1, 7)]
 
 
+def test_p12_a_role_that_was_granted_nothing_is_told_what_to_run(site: Site, client: Any) -> None:
+    site.execute(f'REVOKE ALL ON email_relay_message FROM "{site.shop}"')
+    with pytest.raises(ConfigurationError, match=r"permission denied.*run the SQL of `relaygrants"):
+        enqueue([mail()])
+
+
 def test_a_client_may_ask_what_became_of_its_mail(site: Site, client: Any) -> None:
     """Of its own: another project's answers as one that was never queued."""
     message = mail()
@@ -152,8 +159,12 @@ def test_a_table_with_a_serial_key_is_served_too(site: Site, client: Any) -> Non
 
 def test_a_client_that_claims_another_name_is_refused(site: Site, client: Any) -> None:
     ours = {"DATABASE_ALIAS": "email_relay_db", "SOURCE": "blog"}
-    with override_settings(DJANGO_EMAIL_RELAY=ours), pytest.raises(Exception, match="row-level security"):
+    with override_settings(DJANGO_EMAIL_RELAY=ours), pytest.raises(ConfigurationError) as caught:
         enqueue([mail()])
+    told = str(caught.value)
+    assert f"The role {site.shop!r} may not queue mail of the source 'blog'" in told
+    assert "row-level security" in told
+    assert f"relaygrants --role {site.shop} --source blog" in told
     assert site.execute("SELECT count(*) FROM email_relay_message") == [(0,)]
 
 

@@ -223,6 +223,21 @@ def test_p3_a_server_that_breaks_on_pipelining_gets_a_plain_dialogue_and_each_me
     assert server.sessions == 2
 
 
+def test_p6_plaintext_behind_the_answer_to_starttls_is_an_attack_and_ends_it(authority):
+    context = authority.server_context()
+
+    def talk(sock, lines, _):
+        greet(sock, lines, b"STARTTLS")
+        assert next(lines) == b"STARTTLS\r\n"
+        sock.sendall(b"220 go\r\n250 injected before TLS\r\n")
+        with context.wrap_socket(sock, server_side=True) as secure:
+            for _line in secure.makefile("rb"):
+                secure.sendall(b"250 ok\r\n")
+
+    with raw(talk) as server, pytest.raises(ServerUnavailable, match="plaintext behind its answer"):
+        smtp(server, use_tls=True, tls_ca_file=str(authority.ca)).connect()
+
+
 def test_p3_all_refused_and_yet_354_is_answered_with_an_empty_message():
     kept = []
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from email_relay.exceptions import ConfigurationError, ServerUnavailable
 from email_relay.relay.transport.config import SmtpConfig
 from email_relay.relay.transport.opening import Opening
+from email_relay.relay.transport.tls import tls_context
 from tests.relay.transport.sending import deliver, parcel, smtp
 from tests.support.smtpserver import Script, SmtpServer
+from tests.support.tls import Authority
 
 SECRET = "pa55-w0rd"
 
@@ -32,6 +36,23 @@ def test_p6_a_certificate_nobody_vouches_for_is_refused(authority, implicit):
         with pytest.raises(ServerUnavailable, match="certificate"):
             smtp(server, **how).connect()
         assert deliver(smtp(server, tls_verify=False, **how).connect(), parcel()).codes() == [250]
+
+
+def test_p6_the_certificate_of_another_authority_is_refused(authority, tmp_path):
+    with SmtpServer(tls=authority.server_context()) as server, pytest.raises(ServerUnavailable, match="certificate"):
+        smtp(server, use_tls=True, tls_ca_file=str(Authority(tmp_path).ca)).connect()
+
+
+def test_p6_a_server_with_an_older_tls_than_the_minimum_gets_nothing(authority):
+    context = authority.server_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with SmtpServer(tls=context) as server:
+        trust = {"use_tls": True, "tls_ca_file": str(authority.ca)}
+        with pytest.raises(ServerUnavailable):
+            smtp(server, tls_minimum_version="1.3", **trust).connect()
+        assert "MAIL" not in server.verbs()
+        assert deliver(smtp(server, **trust).connect(), parcel()).codes() == [250]
+    assert tls_context(SmtpConfig()).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize("names", [{"names": ("mail.other.example",)}, {"names": ("127.0.0.1",), "expired": True}])
@@ -59,6 +80,20 @@ def test_opportunistic_tls_where_offered_only(authority):
     with SmtpServer() as server:
         deliver(smtp(server, tls_opportunistic=True).connect(), parcel())
     assert not server.received[0].tls
+
+
+def test_p6_opportunistic_beside_starttls_asked_for_stays_verified(authority):
+    with SmtpServer(tls=authority.server_context()) as server, pytest.raises(ServerUnavailable, match="certificate"):
+        smtp(server, use_tls=True, tls_opportunistic=True).connect()
+
+
+def test_p13_the_password_is_not_sent_over_tls_that_nobody_verified_to_another_machine(authority, monkeypatch):
+    """Opportunistic TLS is no protection from whoever sits in between."""
+    monkeypatch.setattr(Opening, "_local", lambda _: False)
+    with SmtpServer(tls=authority.server_context(), credentials={"relay": SECRET}) as server:
+        with pytest.raises(ServerUnavailable, match="SMTP_ALLOW_PLAINTEXT_LOGIN"):
+            smtp(server, tls_opportunistic=True, username="relay", password=SECRET).connect()
+        assert "AUTH" not in server.verbs()
 
 
 def test_login():
