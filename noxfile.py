@@ -16,7 +16,7 @@ import nox
 
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / ".nox" / "matrix"
-FOLDERS = ("tests/client", "tests/migrations", "tests/relay", "tests/infrastructure", "tests/security")
+FOLDERS = ("tests/client", "tests/migrations", "tests/relay", "tests/console", "tests/infrastructure", "tests/security")
 TOOLS = (
     "pytest>=8",
     "pytest-django>=4.8",
