@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from tests.chaos.fault import fault
 from tests.chaos.installation import Installation, end_well
 from tests.support.brokers import Broker
+from tests.support.waiting import wait_until
 
 TIMES = 20
 
@@ -75,9 +76,16 @@ def beat_killed(site: Installation) -> None:
         site.in_the_middle()
         beat.send(signal.SIGKILL)
         site.wait_until_all_sent(*workers)
+        wait_until(lambda: _at_rest(site), 60, "the last of beat's tasks to be over")
         site.fill(10)
         site.wait_until_all_sent(*workers)
         end_well(workers)
+
+
+def _at_rest(site: Installation) -> bool:
+    """No task lies in the broker's folder, and none is at work."""
+    waiting = list((site.place.folder / "var" / "broker" / "queue").glob("*.msg"))
+    return not waiting and not site.execute("SELECT 1 FROM email_relay_worker WHERE busy OR idle_until < now()")
 
 
 @fault("two beats", LEASE_SECONDS=60)

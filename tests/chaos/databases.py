@@ -87,15 +87,26 @@ def connections_killed(site: Installation) -> None:
 
 @fault("a database that is read-only for a while", LEASE_SECONDS=LEASE)
 def read_only(site: Installation) -> None:
+    """Once with mail in hand, and once with nothing to do."""
     with _runrelay_and_worker(site) as (relay, worker):
         site.fill()
         site.in_the_middle(10)
-        site.administer(f'ALTER DATABASE "{site.database}" SET default_transaction_read_only = on')
-        site.administer(TERMINATE.format(site.database))
-        relay.wait_ready("InternalError")
-        worker.wait_ready("InternalError")
-        site.administer(f'ALTER DATABASE "{site.database}" RESET default_transaction_read_only')
+        with _read_only(site):
+            relay.wait_ready("InternalError")
+            worker.wait_ready("InternalError")
+        site.wait_until_all_sent(relay, worker)
+        with _read_only(site):
+            relay.wait_ready("relay database trouble (InternalError)")
+        site.fill(20)
         _goes_on(site, relay, worker)
+
+
+@contextmanager
+def _read_only(site: Installation) -> Iterator[None]:
+    site.administer(f'ALTER DATABASE "{site.database}" SET default_transaction_read_only = on')
+    site.administer(TERMINATE.format(site.database))
+    yield
+    site.administer(f'ALTER DATABASE "{site.database}" RESET default_transaction_read_only')
 
 
 @fault("a migration's lock while relays record", LEASE_SECONDS=LEASE)

@@ -25,7 +25,7 @@ NOTHING = Cost()
 Inject = Callable[[Installation], "Cost | None"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
     """A function that does harm to an installation at work and says what that may cost: by default nothing."""
 

@@ -15,7 +15,7 @@ from typing import Any, Iterator
 from tests.chaos import gauges
 from tests.chaos.fault import NOTHING, Fault, ground
 from tests.chaos.harms import HARMS, Harm
-from tests.chaos.installation import Installation
+from tests.chaos.installation import SLOWLY, Installation
 from tests.support.smtpserver import Received
 from tests.support.waiting import wait_until
 
@@ -85,7 +85,8 @@ class Soak:
     def run(self) -> Verdict:
         self.site.smtp.keep = False
         self.site.smtp.on_received = self._count
-        self.site.smtp.script.delay = 0
+        # quick enough for the rate, so slow that whoever is killed has mail in hand
+        self.site.smtp.script.delay = SLOWLY
         self.over = threading.Event()
         feeder = threading.Thread(target=self._feed, name="feeder")
         with self.site.relay() as self.veteran:
