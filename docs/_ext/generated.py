@@ -37,6 +37,7 @@ def generators() -> dict[str, Callable[[], str]]:
     import schema_page
     import service_page
     import settings_page
+    import sizing_page
     import transcript_page
     import versions_page
 
@@ -49,6 +50,9 @@ def generators() -> dict[str, Callable[[], str]]:
         "commands": commands_page.markdown,
         "measurements": measurements_page.markdown,
         "profile": measurements_page.profile,
+        "rates": sizing_page.rates,
+        "hosts": sizing_page.hosts,
+        "database": sizing_page.database,
         "versions": versions_page.markdown,
         "transcript": transcript_page.markdown,
         "usage": service_page.usage,

@@ -78,8 +78,8 @@ class Wheel:
     It starts as root too (under a user of its own), and is stopped and removed when this process ends.
     """
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, options: str = OPTIONS) -> None:
+        self.port, self.options = free_port(), options
         self.data = Path(tempfile.mkdtemp(prefix="relay-postgres-"))
         self.owner = os.getpid()
 
@@ -109,7 +109,7 @@ class Wheel:
     def up(self) -> None:
         """Start it, unless it runs."""
         if not listens(self.port):
-            settings = f"-h 127.0.0.1 -p {self.port} -k {self.data} {OPTIONS}"
+            settings = f"-h 127.0.0.1 -p {self.port} -k {self.data} {self.options}"
             self.control("-w", "-o", settings, "-l", str(self.data / "log"), "start")
 
     def down(self, mode: str = "fast") -> None:
