@@ -8,20 +8,16 @@ what more hosts have under way at a time, not the machine's cores.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.__main__ import RESULTS
-from benchmarks.contestants import CONTESTANTS
+from benchmarks import contestants, servers
+from benchmarks.record import Figures, keep
+from benchmarks.report import details
 from benchmarks.servers import POSTGRES, execute
 from tests.support.brokers import redis_broker
 from tests.support.network import Host, Network
@@ -29,8 +25,7 @@ from tests.support.processes import ROOT, Process, environment
 from tests.support.smtpserver import Script, SmtpServer
 from tests.support.waiting import wait_until
 
-CLIENT = replace(CONTESTANTS["worker"], name="scale out")
-"""With a database of its own: another benchmark may run beside this one."""
+CLIENT = contestants.runrelay("scale out")
 WORKER = ("-m", "celery", "-A", "relay_worker", "worker", "-B", "-c", "1", "-l", "WARNING")
 
 
@@ -70,6 +65,7 @@ def one_round(hosts: int, options: argparse.Namespace) -> float:
     """Messages a second, from the first the server has to the last."""
     with tempfile.TemporaryDirectory(prefix="email-relay-bench-") as name, ExitStack() as stack:
         CLIENT.set_up()
+        stack.callback(CLIENT.tear_down)
         migrated = environment({"DATABASE_URL": url(), "RELAY_VAR": name})
         subprocess.run([sys.executable, "-m", "relay_worker.cli", "migrate", "-v0"], env=migrated, check=True)
         site = Site(stack, Path(name), hosts, options.late, options.sessions)
@@ -86,15 +82,6 @@ def url() -> str:
     return f"postgres://{POSTGRES['user']}@{POSTGRES['host']}:{POSTGRES['port']}/{CLIENT.database}"
 
 
-def table(figures: dict[int, list[float]]) -> str:
-    lines = ["| hosts, one process each | messages/s (median, least-most) | x one host |", "|---|---|---|"]
-    base = statistics.median(figures[min(figures)])
-    for hosts, rates in figures.items():
-        rate = statistics.median(rates)
-        lines.append(f"| {hosts} | {rate:.0f} ({min(rates):.0f}-{max(rates):.0f}) | {rate / base:.1f} |")
-    return "\n".join(lines)
-
-
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale_out", description=__doc__)
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 4])
@@ -108,24 +95,22 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     options = parse()
-    figures: dict[int, list[float]] = {hosts: [] for hosts in options.hosts}
+    figures: Figures = {}
     for number in range(options.rounds):
         for hosts in options.hosts:
-            figures[hosts].append(one_round(hosts, options))
-            print(f"round {number + 1}, {hosts} hosts: {figures[hosts][-1]:.0f}/s", flush=True)
-    print(table(figures))
+            rate = one_round(hosts, options)
+            figures.setdefault(f"{hosts} host{'s' * (hosts > 1)}", []).append({"rate": rate})
+            print(f"round {number + 1}, {hosts} hosts: {rate:.0f}/s", flush=True)
     record = {
-        "work": "scale-out",
         "command": " ".join(["python -m benchmarks.scale_out", *sys.argv[1:]]),
         "messages": options.messages,
-        "rounds": options.rounds,
         "late": options.late,
         "sessions": options.sessions,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "database": servers.durability(),
         "figures": figures,
     }
-    (RESULTS / "scale-out.json").write_text(json.dumps(record, indent=1) + "\n")
-    (RESULTS / "scale-out.md").write_text(table(figures) + "\n")
+    keep("scale-out", record)
+    print(details(record))
 
 
 if __name__ == "__main__":

@@ -7,23 +7,21 @@ send one message at a time; the relay is `runrelay`, and its server takes everyt
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import servers
-from benchmarks.__main__ import RESULTS, stop
-from benchmarks.contestants import CONTESTANTS, Contestant
+from benchmarks import contestants, servers
+from benchmarks.contestants import Contestant
+from benchmarks.processes import stop
+from benchmarks.record import keep
 from benchmarks.servers import execute
 from tests.support.postgres import Wheel
 from tests.support.smtpserver import SmtpServer
 from tests.support.waiting import wait_until
 
-MILLION, GIBIBYTE = 1_000_000, 1024**3
 TABLES = ("email_relay_message", "email_relay_attempt")
 
 
@@ -66,7 +64,7 @@ def drain(contestant: Contestant, count: int) -> None:
 
 def measure(count: int) -> dict[str, float]:
     """Of one message, on average."""
-    contestant = CONTESTANTS["runrelay"]
+    contestant = contestants.runrelay()
     database = contestant.database
     contestant.set_up()
     execute(database, "CHECKPOINT")
@@ -92,26 +90,6 @@ def measure(count: int) -> dict[str, float]:
     }
 
 
-def table(figures: dict[str, float]) -> str:
-    volumes = {
-        "table, bodies kept": "table",
-        "table, bodies purged": "table_without_body",
-        "indexes": "indexes",
-        "table and indexes just after a drain": "after_drain",
-        "WAL of queueing": "wal_queue",
-        "WAL of sending": "wal_send",
-    }
-    counts = {"transactions of queueing": "commits_queue", "transactions of sending": "commits_send"}
-    return "\n".join(
-        [
-            f"| a million messages of {figures['message_bytes']:.0f} bytes | |",
-            "|---|---|",
-            *(f"| {name} | {figures[key] * MILLION / GIBIBYTE:.2f} GiB |" for name, key in volumes.items()),
-            *(f"| {name} | {figures[key] * MILLION:,.0f} |" for name, key in counts.items()),
-        ]
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sizing", description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000)
@@ -120,13 +98,10 @@ def main() -> None:
     server.start()
     servers.POSTGRES.update(host="127.0.0.1", port=server.port, user="postgres")
     os.environ.update(PGHOST="127.0.0.1", PGPORT=str(server.port), PGUSER="postgres")
-    [(version,)] = execute("postgres", "SHOW server_version")
     figures = measure(options.messages)
-    print(table(figures))
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, PostgreSQL {version}"
-    record = {"work": "sizing", "messages": options.messages, "machine": machine, "figures": figures}
-    (RESULTS / "sizing.json").write_text(json.dumps(record, indent=1) + "\n")
-    (RESULTS / "sizing.md").write_text(table(figures) + "\n")
+    keep("sizing", {"messages": options.messages, "database": servers.durability(), "bytes": figures})
+    for name, value in figures.items():
+        print(f"{name:<20} {value:10.3f} for each message")
 
 
 if __name__ == "__main__":

@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
-import json
-from statistics import median
 from typing import Any
 
-from measurements_page import RESULTS
+from benchmarks import record, report
 
 ABSENT = "None has been kept yet."
+OURS = ("worker", "runrelay", "1 process", "4 processes")
+SERVERS = {
+    "drain": "A server that takes at once; `worker` has two processes, `runrelay` is one",
+    "slow": "A server that answers 20 ms late, the same programs",
+    "scaling": "A server that answers 50 ms late, one worker",
+}
+MILLION, GIBIBYTE = 1_000_000, 1024**3
+VOLUMES = {
+    "table, bodies kept": "table",
+    "table, bodies purged": "table_without_body",
+    "indexes": "indexes",
+    "table and indexes just after a drain": "after_drain",
+    "WAL of queueing": "wal_queue",
+    "WAL of sending": "wal_send",
+}
+COUNTS = {"transactions of queueing": "commits_queue", "transactions of sending": "commits_send"}
 
 
 def rates() -> str:
-    """Messages a second of one installation, by server and program."""
-    lines = ["| server | program | processes | messages/s | CPU ms/message |", "|---|---|---|---|---|"]
-    for server, name in (("takes at once", "drain-2000"), ("answers 20 ms late", "slow-500")):
-        figures = _read(name).get("figures", {})
-        for program, processes in (("worker", 2), ("runrelay", 1)):
-            rounds = figures.get(program, [])
-            rate, cpu = _median(rounds, "rate", 0), _median(rounds, "cpu_ms", 2)
-            lines.append(f"| {server} | {program} | {processes} | {rate} | {cpu} |")
-    return "\n".join(lines)
+    """What this package did in the rows of `make bench`; its peers stand on the page of the measurements."""
+    kept = record.kept()
+    parts = [part for name, title in SERVERS.items() if name in kept for part in (f"{title}:", _ours(kept[name]))]
+    return "\n\n".join(parts) or ABSENT
 
 
 def hosts() -> str:
-    """The table of the scale-out measurement, and what it was made with."""
-    record = _read("scale-out")
-    if not record:
+    """The scale-out measurement, and what it was made with."""
+    kept = record.kept().get("scale-out")
+    if kept is None:
         return ABSENT
     with_what = (
-        f"Each reply {1000 * record['late']:.0f} ms late, {record['sessions']} sessions for each process, "
-        f"{record['messages']} messages, {record['rounds']} rounds, {record['machine']}; `{record['command'].strip()}`:"
+        f"Each reply {1000 * kept['late']:.0f} ms late, {kept['sessions']} sessions for each process, "
+        f"{kept['messages']} messages, {kept['machine']}; `{kept['command'].strip()}`:"
     )
-    return f"{with_what}\n\n{_table('scale-out')}"
+    return f"{with_what}\n\n{report.details(kept)}"
 
 
 def database() -> str:
-    record = _read("sizing")
-    if not record:
+    kept = record.kept().get("sizing")
+    if kept is None:
         return ABSENT
-    return f"{_table('sizing')}\n\nReckoned from {record['messages']:,} messages; {record['machine']}."
+    each = kept["bytes"]
+    rows = [(name, f"{each[key] * MILLION / GIBIBYTE:.2f} GiB") for name, key in VOLUMES.items()]
+    rows += [(name, f"{each[key] * MILLION:,.0f}") for name, key in COUNTS.items()]
+    head = [f"| a million messages of {each['message_bytes']:.0f} bytes | |", "|---|---|"]
+    made = f"Reckoned from {kept['messages']:,} messages; {kept['machine']}, {kept['database']}."
+    return "\n".join([*head, *(f"| {name} | {value} |" for name, value in rows), "", made])
 
 
-def _median(rounds: list[dict[str, Any]], key: str, digits: int) -> str:
-    measured = [figure[key] for figure in rounds if figure.get(key) is not None]
-    return f"{median(measured):.{digits}f}" if measured else "-"
-
-
-def _read(name: str) -> dict[str, Any]:
-    path = RESULTS / f"{name}.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-
-
-def _table(name: str) -> str:
-    return (RESULTS / f"{name}.md").read_text(encoding="utf-8").strip()
+def _ours(kept: dict[str, Any]) -> str:
+    return report.details({**kept, "figures": {key: kept["figures"][key] for key in OURS if key in kept["figures"]}})

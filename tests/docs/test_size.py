@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -10,24 +9,34 @@ import pytest
 from tests.docs.pages import DOCS
 
 
+@pytest.fixture
+def sizing_page(monkeypatch):
+    import sizing_page
+
+    monkeypatch.setattr(sizing_page.record, "kept", lambda: kept)
+    kept = {}
+    sizing_page.given = kept
+    return sizing_page
+
+
 def test_no_figure_is_typed_by_hand():
     text = (DOCS / "how-to" / "size.md").read_text(encoding="utf-8")
     assert not re.search(r"\d\s?(?:/s|ms|GiB|MiB|messages)", text)
 
 
-def test_tables_follow_the_kept_results(monkeypatch, tmp_path):
-    import sizing_page
-
-    rounds = [{"rate": 7.0, "cpu_ms": None}, {"rate": 9.0, "cpu_ms": 0.5}, {"rate": 8.0, "cpu_ms": 0.7}]
-    (tmp_path / "slow-500.json").write_text(json.dumps({"figures": {"worker": rounds}}))
-    monkeypatch.setattr(sizing_page, "RESULTS", tmp_path)
-    assert "| answers 20 ms late | worker | 2 | 8 | 0.60 |" in sizing_page.rates()
-    assert "| takes at once | runrelay | 1 | - | - |" in sizing_page.rates()
+def test_rates_are_those_of_this_package(sizing_page):
+    rounds = {"worker": [{"rate": 700.0}, {"rate": 900.0}, {"rate": 800.0}], "post-office": [{"rate": 123.0}]}
+    sizing_page.given["slow"] = {"figures": rounds}
+    assert "| worker | 800 (700-900) | 3 |" in sizing_page.rates()
+    assert "post-office" not in sizing_page.rates()
 
 
-@pytest.mark.parametrize("name", ["hosts", "database"])
-def test_what_was_not_measured_is_said(monkeypatch, tmp_path, name):
-    import sizing_page
+def test_bytes_of_one_message_become_gibibytes_of_a_million(sizing_page):
+    each = dict.fromkeys((*sizing_page.VOLUMES.values(), *sizing_page.COUNTS.values(), "message_bytes"), 1073.741824)
+    sizing_page.given["sizing"] = {"bytes": each, "messages": 20, "machine": "m", "database": "d"}
+    assert "| WAL of sending | 1.00 GiB |" in sizing_page.database()
 
-    monkeypatch.setattr(sizing_page, "RESULTS", tmp_path)
+
+@pytest.mark.parametrize("name", ["rates", "hosts", "database"])
+def test_what_was_not_measured_is_said(sizing_page, name):
     assert getattr(sizing_page, name)() == sizing_page.ABSENT
