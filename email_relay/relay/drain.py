@@ -58,7 +58,13 @@ def drain(
     once if there is more than one claim holds: the moment to call other processes in. Raises the database's errors
     if it is away before anything was claimed.
     """
-    return Drain(engine or process_engine(), stop or threading.Event(), on_backlog).run()
+    engine = engine or process_engine()
+    if not engine.draining.acquire(blocking=False):
+        return DrainReport(more=True, reason="another thread drains")
+    try:
+        return Drain(engine, stop or threading.Event(), on_backlog).run()
+    finally:
+        engine.draining.release()
 
 
 class Drain:

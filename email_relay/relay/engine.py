@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import random
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Optional
 
@@ -31,6 +32,8 @@ class Engine:
     random: Random = random.random
     died_at: Optional[int] = None
     """The message at which the last fresh session died, if one did."""
+    draining: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the drain under way: two would take each other's reports."""
 
     @property
     def server(self) -> str:

@@ -47,7 +47,7 @@ class Verdict:
     @property
     def clean(self) -> bool:
         """Accepted by all at the first try: the row says it all, no attempt is written."""
-        return self.status == Status.SENT and self.retry_count == 0 and not self.message.refused
+        return self.status == Status.SENT and self.retry_count == 0
 
 
 @dataclass(frozen=True)

@@ -445,17 +445,73 @@ def test_p5_a_suspect_goes_alone_and_its_neighbours_are_recorded_before(run, mon
             sending_then.append((len(found.messages), states()["SENDING"]))
         return found
 
-    transport, report, turns = MemoryTransport(gate=threading.Event()), Dispatcher.report, itertools.count(1)
-
-    def slow_report(self, timeout):
-        if next(turns) == 4:  # the drain has had its chances to claim while the neighbours are out
-            transport.gate.set()
-        return report(self, timeout)
-
+    transport = MemoryTransport(gate=threading.Event())
     monkeypatch.setattr(leases, "claim", claim)
-    monkeypatch.setattr(Dispatcher, "report", slow_report)
+    after_some_turns(monkeypatch, transport.gate.set)
     assert run(transport).sent == 11
     assert sending_then == [(1, 1)]
+
+
+def after_some_turns(monkeypatch, act, counting=lambda: True):
+    """In the drain's own thread, once it has had its chances to claim while something is out."""
+    report, turns = Dispatcher.report, itertools.count(1)
+
+    def slow_report(self, timeout):
+        if counting() and next(turns) == 4:
+            act()
+        return report(self, timeout)
+
+    monkeypatch.setattr(Dispatcher, "report", slow_report)
+
+
+def test_p5_nothing_is_claimed_while_a_suspect_is_out(run, monkeypatch):
+    """What was claimed beside it would lose its lease with it."""
+    queued(lapse_count=leases.SUSPECT_LAPSES, recipients=["suspect@example.com"])
+    queued()
+    gate, out, beside, claim = threading.Event(), threading.Event(), [], leases.claim
+
+    def script(parcel, to):
+        if to == "suspect@example.com":
+            out.set()
+            gate.wait(60)
+
+    def claiming(*arguments, **options):
+        if out.is_set() and not gate.is_set():
+            beside.append(options)
+        return claim(*arguments, **options)
+
+    monkeypatch.setattr(leases, "claim", claiming)
+    after_some_turns(monkeypatch, gate.set, out.is_set)
+    assert run(MemoryTransport(script)).sent == 2
+    assert beside == []
+
+
+def test_p5_a_suspect_that_another_relay_took_does_not_end_the_drain(run, monkeypatch):
+    suspect, original = queued(lapse_count=leases.SUSPECT_LAPSES), leases.claim
+    queued()
+
+    def claim(*arguments, alone, **options):
+        if alone:
+            Message.objects.filter(id=suspect.id).update(
+                status=Status.SENDING, lease_token="x" * 32, lease_until=ago(-60), worker="other:1"
+            )
+            queued()
+        return original(*arguments, alone=alone, **options)
+
+    monkeypatch.setattr(leases, "claim", claim)
+    assert run().sent == 2
+
+
+def test_what_comes_while_the_last_message_is_out_goes_in_the_same_drain(run, monkeypatch):
+    queued()
+    transport = MemoryTransport(gate=threading.Event())
+
+    def act():
+        queued()
+        transport.gate.set()
+
+    after_some_turns(monkeypatch, act)
+    assert run(transport).sent == 2
 
 
 def test_p5_a_suspect_is_not_starved_by_mail_that_keeps_coming(run, monkeypatch):
@@ -767,6 +823,17 @@ def test_p2_a_lease_is_renewed_while_its_message_is_on_the_way(run, monkeypatch)
     threading.Timer(20, gate.set).start()  # or the test would wait for long
     assert run(MemoryTransport(gate=gate), LEASE_SECONDS=3).sent == 1
     assert next(renewals) == 3
+
+
+def test_p1_of_two_threads_of_one_process_one_drains(engines):
+    """A worker with a pool of threads: they share the sessions, and would take each other's reports."""
+    queued()
+    seen = []
+    relay = engines(MemoryTransport(lambda *_: seen.append(drain(engine=relay).reason)))
+    assert drain(engine=relay).sent == 1
+    assert seen == ["another thread drains"]
+    queued()
+    assert drain(engine=relay).sent == 1
 
 
 def test_p2_a_report_about_an_earlier_claim_counts_for_nothing(engines):
