@@ -1,9 +1,9 @@
 """How quick the console is over a million sent and fifty thousand queued messages: ``python benchmarks/console.py``.
 
 Makes a PostgreSQL database of its own on 127.0.0.1 (PGUSER, trust) and drops it. Every page is asked for twice over: with
-a tenth of the sent messages, and with all of them. Prints medians and the pages of the database that were touched; writes
-the plan of every query of every page to ``benchmarks/results/console-plans.txt``. Ends with 1 if a page of `PROMISED` is
-slower than it may be.
+a tenth of the sent messages, and with all of them. Medians, and the pages of the database that were touched, go to
+``benchmarks/results/console.md``, the plan of every query of every page to ``console-plans.txt`` beside it. Ends with 1 if a
+page of `PROMISED` is slower than it may be.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main() -> int:
     from django.db import connection
 
     settings.ALLOWED_HOSTS = ["testserver"]
+    load = os.getloadavg()[0]
     connection.creation.create_test_db(verbosity=0, serialize=False)
     try:
         fill(connection, sent=SENT // 10)
@@ -60,7 +61,7 @@ def main() -> int:
         many = measure(connection)
     finally:
         connection.creation.destroy_test_db(settings.DATABASES["default"]["NAME"], verbosity=0)
-    report(few, many)
+    report(few, many, load)
     return int(any(many[name]["ms"] > ALLOWED_MS for name in PROMISED))
 
 
@@ -143,15 +144,18 @@ def touched(page: dict[str, Any]) -> int:
     return total
 
 
-def report(few: dict[str, Any], many: dict[str, Any]) -> None:
+def report(few: dict[str, Any], many: dict[str, Any], load: float) -> None:
     lines = [
-        f"median of {ROUNDS}; {QUEUED:,} queued; bodies of {BODY} bytes; buffers are pages of 8 kB that were touched",
-        f"{'':26} {f'{SENT // 10:,} sent':>24} {f'{SENT:,} sent':>24} {'queries':>8}",
+        f"Median of {ROUNDS}, over {QUEUED:,} queued messages and bodies of {BODY:,} bytes; the load before was {load:.1f}. "
+        "A buffer is a page of 8 kB that the queries touched.",
+        "",
+        f"| page | {SENT // 10:,} sent | buffers | {SENT:,} sent | buffers | queries |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     for name, page in many.items():
-        sizes = "".join(f"{state[name]['ms']:10.0f} ms {touched(state[name]):6d} buf" for state in (few, many))
-        lines.append(f"{name:24} {sizes} {page['queries']:8d}")
-    (RESULTS / "console.txt").write_text("\n".join(lines) + "\n")
+        cells = [f"{state[name]['ms']:.0f} ms | {touched(state[name]):,}" for state in (few, many)]
+        lines.append(f"| {name} | {' | '.join(cells)} | {page['queries']} |")
+    (RESULTS / "console.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines), flush=True)
     with (RESULTS / "console-plans.txt").open("w") as kept:
         for name, page in many.items():

@@ -54,6 +54,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "hosts": sizing_page.hosts,
         "database": sizing_page.database,
         "versions": versions_page.markdown,
+        "console": measurements_page.console,
         "transcript": transcript_page.markdown,
         "usage": service_page.usage,
         "metrics": service_page.metrics,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from benchmarks import judge, report
 
 NOTHING = "None has been kept yet; `make bench` writes them."
@@ -46,3 +48,8 @@ def _size(record: report.Record) -> str:
 def profile() -> str:
     record = report.measured().get("profile")
     return report.share_of_profile(record) if record else NOTHING
+
+
+def console() -> str:
+    """What ``benchmarks/console.py`` kept."""
+    return (Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "console.md").read_text(encoding="utf-8")
