@@ -66,6 +66,12 @@ def count_for_prometheus(**_: Any) -> None:
     signals.worker_process_shutdown.connect(counters.end, weak=False)
 
 
+def mend_the_pool(**_: Any) -> None:
+    from relay_worker import poollock
+
+    poollock.install()
+
+
 def leave_logging_to_django(**_: Any) -> None:
     """Celery would lower its own loggers to what ``-l`` says; here ``LOG_LEVEL`` decides for all."""
 
@@ -74,5 +80,6 @@ def install(app: Celery) -> None:
     signals.setup_logging.connect(leave_logging_to_django, weak=False)
     app.steps["worker"].add(WakeUp)
     signals.worker_init.connect(refuse_to_start_unready, weak=False)
+    signals.worker_init.connect(mend_the_pool, weak=False)
     signals.worker_init.connect(count_for_prometheus, weak=False)
     signals.worker_shutting_down.connect(shutdown.announce, weak=False)
