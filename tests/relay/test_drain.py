@@ -117,6 +117,47 @@ def test_p6_a_probe_that_fails_touches_no_message_and_waits_longer(run):
     assert set(Message.objects.values_list("status", "retry_count")) == {(Status.QUEUED, 0)}
 
 
+def test_p6_the_lifetime_of_a_message_stood_still_while_the_server_was_away(run):
+    day = 24 * 60 * 60
+    queued(ready_at=ago(6 * day))
+    Server.objects.create(name="memory:25", outages=[[ago(5 * day).isoformat(), ago(day).isoformat()]])
+    assert run(MemoryTransport(lambda *_: Reply(451, "later"))).deferred == 1
+
+
+def test_p6_one_relay_at_a_time_probes(run):
+    """While it does, another that sees the probe due as well leaves the server alone."""
+    queued()
+    run(MemoryTransport(down="refused"))
+    Server.objects.update(probe_at=ago(1))
+    other, reasons = MemoryTransport(), []
+
+    class Probing(MemoryTransport):
+        def connect(self):
+            if not self.connects:
+                reasons.append(run(other).reason)
+            return super().connect()
+
+    assert run(Probing()).sent == 1
+    assert (reasons, other.connects) == ([CIRCUIT_OPEN], 0)
+
+
+def test_p6_sessions_that_meet_the_same_trouble_count_as_one_failure(engines):
+    for _ in range(8):
+        queued()
+    together = threading.Barrier(4)
+
+    class Down(MemoryTransport):
+        def connect(self):
+            together.wait(60)
+            raise ServerUnavailable("refused")
+
+    relay = engines(Down(), SMTP_MAX_SESSIONS=4)
+    relay.dispatcher.observe(1.0)
+    assert drain(engine=relay).reason == CIRCUIT_OPEN
+    assert Server.objects.get().failures == 1
+    assert states() == {"QUEUED": 8}
+
+
 def test_p6_a_way_out_that_raises_anything_at_a_probe_keeps_the_circuit_open(run):
     class Broken(MemoryTransport):
         def connect(self):
@@ -547,6 +588,20 @@ def test_p1_a_claim_that_cannot_be_sifted_is_given_back(engines, monkeypatch):
     assert set(Message.objects.values_list("status", "lapse_count")) == {(Status.QUEUED, 0)}
 
 
+def without_closing(monkeypatch):
+    """The test's transaction would end with its connection."""
+
+    class Connections:
+        def __getitem__(self, alias):
+            return self
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(drain_module, "connections", Connections())
+    monkeypatch.setattr(drain_module, "RECONNECT_SECONDS", (0.01, 0.02))
+
+
 def test_p1_verdicts_are_kept_through_database_trouble(engines, monkeypatch):
     """A deadlock while settling: tried again until written, and nothing is sent twice."""
     for _ in range(5):
@@ -558,16 +613,8 @@ def test_p1_verdicts_are_kept_through_database_trouble(engines, monkeypatch):
             raise OperationalError("deadlock detected")
         return original(*arguments, **options)
 
-    class Connections:
-        def __getitem__(self, alias):
-            return self
-
-        def close(self):
-            pass
-
     monkeypatch.setattr(keeping, "settle", settle)
-    monkeypatch.setattr(drain_module, "connections", Connections())
-    monkeypatch.setattr(drain_module, "RECONNECT_SECONDS", (0.01, 0.02))
+    without_closing(monkeypatch)
     transport = MemoryTransport()
     with pytest.raises(OperationalError):
         drain(engine=engines(transport))
@@ -647,6 +694,29 @@ def test_p2_what_a_broken_drain_let_go_is_not_begun_for_the_next(engines, monkey
     assert isinstance(engine.dispatcher.report(60), Returned)
     assert engine.dispatcher.transport.accepted() == first.recipients
     assert Message.objects.get(id=second.id).status == Status.SENDING
+
+
+def test_p2_a_database_that_is_away_for_longer_than_the_leases_ends_the_drain(run, monkeypatch, caplog):
+    """Other relays have the messages by then; what this one knows is nothing it may record."""
+
+    def settle(*_, **__):
+        raise OperationalError("the server closed the connection")
+
+    queued()
+    monkeypatch.setattr(keeping, "settle", settle)
+    without_closing(monkeypatch)
+    with pytest.raises(OperationalError):
+        run(LEASE_SECONDS=2)
+    assert "leases lost while the database was away: 1 verdicts not recorded" in caplog.text
+    assert states() == {"SENDING": 1}
+
+
+def test_a_relay_that_claims_is_busy_and_need_not_be_notified(run):
+    queued()
+    Worker.objects.create(name="me:1", started_at=ago(9), seen_at=ago(9), idle_until=ago(-90))
+    run()
+    worker = Worker.objects.get()
+    assert (worker.busy, worker.idle_until) == (True, None)
 
 
 def test_p1_an_engine_is_used_again_after_a_drain_that_broke(engines, monkeypatch):
