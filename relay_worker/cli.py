@@ -64,14 +64,17 @@ def _migrate(rest: list[str]) -> int:
 
     django.setup()
     from relay_worker.administrator import ensure_administrator
-    from relay_worker.migrating import alone, wait_for_database
+    from relay_worker.migrating import all_applied, alone, explained, wait_for_database
 
     options = argparse.ArgumentParser(prog="email-relay migrate", add_help=False)
     options.add_argument("--wait", type=float, default=0)
+    options.add_argument("-v", "--verbosity", default="1")
     given, rest = options.parse_known_args(rest)
     wait_for_database(given.wait)
-    with alone():
-        _manage(["migrate", *rest])
+    with alone(), explained():
+        # Django looks into tables that a role without DDL need not see, even with nothing to do
+        if rest or not all_applied():
+            _manage(["migrate", "--verbosity", given.verbosity, *rest])
 
     if ensure_administrator():
         print("The first user of the admin was made.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import urllib.error
-import urllib.request
 
 from relay_worker.checkup import Finding
 
@@ -52,11 +50,13 @@ def flower() -> Finding:
 
 
 def _page(name: str, url: str) -> Finding:
+    import httpx
+
     try:
-        with urllib.request.urlopen(url, timeout=SECONDS):  # noqa: S310 - one of the two above
-            return Finding(name, good=True, detail=f"{url} answers")
-    except (urllib.error.URLError, OSError) as error:
+        httpx.get(url, timeout=SECONDS, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
         return Finding(name, good=False, detail=f"{url} does not answer ({type(error).__name__})")
+    return Finding(name, good=True, detail=f"{url} answers")
 
 
 ALL = (node, relay, web, flower)

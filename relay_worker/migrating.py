@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError, ProgrammingError, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from email_relay.db import relay_alias
 from email_relay.exceptions import ConfigurationError
@@ -17,6 +18,8 @@ logger = logging.getLogger("relay_worker")
 LOCK = 4_203_771_301
 """Any number nobody else uses for an advisory lock in this database."""
 PAUSE_SECONDS = 1.0
+FORBIDDEN = "42501"
+"""insufficient_privilege"""
 
 
 def wait_for_database(seconds: float) -> None:
@@ -52,3 +55,25 @@ def alone() -> Iterator[None]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute(give, [LOCK])
+
+
+def all_applied() -> bool:
+    """Whether no app of this project has a migration left to apply."""
+    executor = MigrationExecutor(connections[relay_alias()])
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """A role that may not make tables is told which one may."""
+    try:
+        yield
+    except ProgrammingError as error:
+        if (
+            getattr(error.__cause__, "sqlstate", None) != FORBIDDEN
+            and getattr(error.__cause__, "pgcode", None) != FORBIDDEN
+        ):
+            raise
+        raise ConfigurationError(
+            "This database role may not make or change tables: type email-relay migrate with the DATABASE_URL of their owner."
+        ) from error

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.databases import execute_postgresql, unique_name
 from tests.support.forwarding import Forwarder
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, Process, environment
@@ -100,6 +102,39 @@ def test_a_database_that_is_not_there_is_said_plainly(programs, tmp_path):
     assert done.returncode == 2
     assert "cannot be reached" in done.stderr
     assert "secret-password" not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def relay_role(programs, tmp_path, postgresql_database):
+    """The URL of a role that may work on the rows and change no tables; the owner has made them."""
+    name = unique_name("role")
+    owner = variables(programs, tmp_path, DATABASE_URL=postgresql_database)
+    assert run(owner, tmp_path, "migrate", "-v", "0").returncode == 0
+    execute_postgresql(postgresql_database, f"CREATE ROLE {name} LOGIN")
+    try:
+        execute_postgresql(postgresql_database, run(owner, tmp_path, "grants", "--relay", name).stdout)
+        yield urlsplit(postgresql_database)._replace(netloc=f"{name}@{server_address(postgresql_database)}").geturl()
+    finally:
+        execute_postgresql(postgresql_database, f"DROP OWNED BY {name}")
+        execute_postgresql(postgresql_database, f"DROP ROLE {name}")
+
+
+def server_address(url):
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def test_a_role_without_ddl_starts_once_the_tables_are_there(programs, tmp_path, relay_role):
+    done = run(variables(programs, tmp_path, DATABASE_URL=relay_role), tmp_path, "migrate", "-v", "0")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_role_without_ddl_says_who_may_make_the_tables(programs, tmp_path, relay_role, postgresql_database):
+    """As after an upgrade, when a table has yet to be changed."""
+    execute_postgresql(postgresql_database, "DELETE FROM django_migrations WHERE app = 'email_relay' AND name > '0003'")
+    done = run(variables(programs, tmp_path, DATABASE_URL=relay_role), tmp_path, "migrate", "-v", "0")
+    assert done.returncode == 2
+    assert "DATABASE_URL of their owner" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_healthcheck_tells_what_the_container_lacks(programs, tmp_path, postgresql_database):
