@@ -14,7 +14,6 @@ MESSAGES = 200
 RELATIVES = {
     kills.parent,
     kills.both,
-    stops.runrelay,
     databases.restarted_under_runrelay,
     databases.restarted_while_idle,
     databases.locked_at_claim,
