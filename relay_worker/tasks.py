@@ -55,19 +55,35 @@ def heartbeat() -> dict[str, Any]:
 
 def _drain() -> dict[str, Any]:
     engine = process_engine()
-    try:
-        with _shield(), Pacemaker(engine.alias, engine.worker, engine.settings, at_once=False):
-            report = _until_idle(engine)
-    except (DatabaseError, InterfaceError):
-        # the connection outlives a task, so the next one must not find a broken one
-        connections[engine.alias].close()
-        _idleness.pop(engine.worker, None)
-        raise
+    with _shield(), Pacemaker(engine.alias, engine.worker, engine.settings, at_once=False):
+        report = _with_a_fresh_link(engine)
     if engine.settings.EMAIL_MAX_BATCH is not None and report.tried:
         # beat's next stroke comes within the pause and finds the turn not free; the one after it is late
         pause = float(engine.settings.EMPTY_QUEUE_SLEEP)
         send(drain, countdown=pause, expires=lifetime(2 * pause))
     return {**report.as_dict(), "server": engine.server}
+
+
+def _with_a_fresh_link(engine: Engine) -> DrainReport:
+    """A link is kept from task to task; one that outlived its server is made anew, or a wake-up would be lost with it (P8)."""
+    kept = connections[engine.alias].connection is not None
+    try:
+        return _until_idle(engine)
+    except (DatabaseError, InterfaceError):
+        _let_go(engine)
+        if not kept:
+            raise
+    try:
+        return _until_idle(engine)
+    except (DatabaseError, InterfaceError):
+        _let_go(engine)
+        raise
+
+
+def _let_go(engine: Engine) -> None:
+    """The next task must not find a broken link, and the database may have lost the declaration of idleness."""
+    connections[engine.alias].close()
+    _idleness.pop(engine.worker, None)
 
 
 def _until_idle(engine: Engine) -> DrainReport:

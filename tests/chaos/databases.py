@@ -91,18 +91,18 @@ def read_only(site: Installation) -> None:
     with _runrelay_and_worker(site) as (relay, worker):
         site.fill()
         site.in_the_middle(10)
-        with _read_only(site):
+        with no_writes(site):
             relay.wait_ready("InternalError")
             worker.wait_ready("InternalError")
         site.wait_until_all_sent(relay, worker)
-        with _read_only(site):
+        with no_writes(site):
             relay.wait_ready("relay database trouble (InternalError)")
         site.fill(20)
         _goes_on(site, relay, worker)
 
 
 @contextmanager
-def _read_only(site: Installation) -> Iterator[None]:
+def no_writes(site: Installation) -> Iterator[None]:
     site.administer(f'ALTER DATABASE "{site.database}" SET default_transaction_read_only = on')
     site.administer(TERMINATE.format(site.database))
     yield

@@ -6,10 +6,11 @@ import os
 import random
 import signal
 import time
-from typing import TYPE_CHECKING, Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Callable, Iterator
 
 from tests.chaos.clockwork import flush
-from tests.chaos.databases import TERMINATE, locked
+from tests.chaos.databases import TERMINATE, locked, no_writes
 from tests.support.processes import Process
 from tests.support.waiting import wait_until
 
@@ -75,32 +76,42 @@ def stop_past_the_lease(soak: Soak) -> set[str]:
 
 
 def kill_connections(soak: Soak) -> set[str]:
-    for _ in range(10):
-        soak.site.administer(TERMINATE.format(soak.site.database))
-        time.sleep(0.1)
-    return set()
+    with _cut_off(soak) as in_doubt:
+        for _ in range(10):
+            soak.site.administer(TERMINATE.format(soak.site.database))
+            time.sleep(0.1)
+    return in_doubt
 
 
 def restart_postgres(soak: Soak) -> set[str]:
     server = soak.site.place.postgres
     assert server is not None
-    server.down(random.choice(["fast", "immediate"]))
-    server.up()
-    return set()
+    with _cut_off(soak) as in_doubt:
+        server.down(random.choice(["fast", "immediate"]))
+        server.up()
+    return in_doubt
 
 
 def read_only(soak: Soak) -> set[str]:
-    soak.site.administer(f'ALTER DATABASE "{soak.site.database}" SET default_transaction_read_only = on')
-    soak.site.administer(TERMINATE.format(soak.site.database))
-    time.sleep(2)
-    soak.site.administer(f'ALTER DATABASE "{soak.site.database}" RESET default_transaction_read_only')
-    return set()
+    with _cut_off(soak) as in_doubt, no_writes(soak.site):
+        time.sleep(2)
+    return in_doubt
 
 
 def lock(soak: Soak) -> set[str]:
-    with locked(soak.site):
+    with _cut_off(soak) as in_doubt, locked(soak.site):
         time.sleep(2)
-    return set()
+    return in_doubt
+
+
+@contextmanager
+def _cut_off(soak: Soak) -> Iterator[set[str]]:
+    """What was in hand is in doubt only where this took so long that a lease may be over before the relay tries again."""
+    in_doubt: set[str] = set()
+    held, began = set(soak.site.held()), time.monotonic()
+    yield in_doubt
+    if time.monotonic() - began > soak.lease / 2:
+        in_doubt |= held | set(soak.site.held())
 
 
 def empty_broker(soak: Soak) -> set[str]:

@@ -142,10 +142,21 @@ class Soak:
                 self._read(now)
                 minute += 1
             if now > self.every * (sum(self.harms.values()) + 1):
-                harm = next(due)
-                self.in_doubt |= harm(self)
-                self.harms[harm.__name__] += 1
+                self._harm(next(due))
             time.sleep(0.2)
+
+    def _harm(self, harm: Harm) -> None:
+        began, doubled = time.monotonic(), self._doubled()
+        in_doubt = harm(self)
+        self.in_doubt |= in_doubt
+        self.harms[harm.__name__] += 1
+        took = time.monotonic() - began
+        print(
+            f"{began - self.began:6.0f} s  {harm.__name__} {took:.1f} s, doubled before {doubled}, in doubt {len(in_doubt)}"
+        )
+
+    def _doubled(self) -> int:
+        return sum(self.arrived.values()) - len(self.arrived)
 
     @staticmethod
     def _order() -> Iterator[Harm]:
@@ -156,8 +167,7 @@ class Soak:
     def _read(self, now: float) -> None:
         reading = gauges.read(self.site, now, self.veteran.pid, self.worker.members())
         self.readings.append(reading)
-        doubled = sum(self.arrived.values()) - len(self.arrived)
-        print(f"{reading}  in {self.site.filled} out {len(self.arrived)} doubled {doubled}", flush=True)
+        print(f"{reading}  in {self.site.filled} out {len(self.arrived)} doubled {self._doubled()}", flush=True)
 
     # the end
 
@@ -174,7 +184,7 @@ class Soak:
             seconds=seconds,
             sent=len(self.arrived),
             lost=self.site.filled - len(self.arrived),
-            doubled=sum(self.arrived.values()) - len(self.arrived),
+            doubled=self._doubled(),
             astray=len(doubled - self.in_doubt),
             harms=self.harms,
             readings=self.readings,

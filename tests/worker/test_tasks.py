@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.db import connection
 
 from relay_worker.celery import app
 from relay_worker.schedule import CLOCKS_DIFFER_SECONDS, beat_schedule
@@ -50,6 +51,20 @@ def test_p13_a_drain_returns_counts_and_never_content(drains):
     assert (result["sent"], result["deferred"], result["failed"]) == (1, 0, 0)
     assert "secret" not in json.dumps(result)
     assert len(drains.received) == 1
+
+
+def test_p8_a_link_that_outlived_its_server_costs_no_wake_up(drains):
+    """As after a restart of the database: the first query of the task finds the link broken."""
+    from relay_worker import tasks
+
+    if connection.vendor != "postgresql":
+        pytest.skip("no other database ends a session by a query of another")
+    queued_message()
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    other.close()
+    assert tasks.drain()["sent"] == 1
 
 
 def test_email_max_batch_bounds_a_drain_and_its_second_look(drains, settings, monkeypatch):
