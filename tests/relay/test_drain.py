@@ -320,6 +320,20 @@ def test_email_max_batch_larger_than_a_claim_is_reached_exactly(run):
     assert run(EMAIL_MAX_BATCH=130).sent == 130
 
 
+def test_a_long_drain_under_email_max_batch_holds_on_to_its_turn(run, monkeypatch):
+    queued()
+    gate, seen = threading.Event(), []
+
+    def extended():
+        seen.append(Server.objects.get().next_batch_at)
+        return seen[-1] > seen[0]
+
+    after_some_turns(monkeypatch, gate.set, extended)
+    threading.Timer(20, gate.set).start()  # or the test would wait for long
+    assert run(MemoryTransport(gate=gate), EMAIL_MAX_BATCH=5, LEASE_SECONDS=2).sent == 1
+    assert seen[-1] > seen[0]
+
+
 def test_email_max_deferred_ends_a_drain(run):
     for n in range(40):
         queued(recipients=[f"to{n}@example.com"])
@@ -891,7 +905,7 @@ def test_p2_a_lease_is_renewed_while_its_message_is_on_the_way(run, monkeypatch)
 
     monkeypatch.setattr(leases, "renew", renewing)
     threading.Timer(20, gate.set).start()  # or the test would wait for long
-    assert run(MemoryTransport(gate=gate), LEASE_SECONDS=3).sent == 1
+    assert run(MemoryTransport(gate=gate), LEASE_SECONDS=5).sent == 1
     assert next(renewals) == 3
 
 
