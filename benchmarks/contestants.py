@@ -32,6 +32,7 @@ class Contestant:
     service: bool = False
     celery_project: bool = False
     redis: servers.Redis | None = None
+    redis_number: int = 9
 
     @property
     def database(self) -> str:
@@ -47,7 +48,7 @@ class Contestant:
             "BENCH_SETTINGS": json.dumps(given),
             "DJANGO_SETTINGS_MODULE": "project",
             "PYTHONPATH": os.pathsep.join([str(HERE), *([str(HERE.parent)] if self.ours else [])]),
-            **({"CELERY_BROKER_URL": self.redis.url(9)} if self.redis else {}),
+            **({"CELERY_BROKER_URL": self.redis.url(self.redis_number)} if self.redis else {}),
             **({"BENCH_CELERY_PROJECT": "yes"} if self.celery_project else {}),
         }
 

@@ -211,14 +211,15 @@ def _scaling(record: Record, _records: dict[str, Record]) -> list[Line]:
 
 
 def _idle(record: Record, _records: dict[str, Record]) -> list[Line]:
-    aims = (
-        ("transactions_a_poll", "idle: queries a poll", 1, "queries"),
-        ("core_percent", f"idle, a poll every {record['poll_seconds']:g} s: CPU", 1, "% of a core"),
-    )
+    asked = [(name, of(record, f"{name}, polling", "transactions_a_poll")) for name in (WORKER, RUNRELAY)]
+    used = [(name, of(record, name, "core_percent")) for name in (WORKER, RUNRELAY)]
+    nothing = ("", None)
     return [
-        at_most("idle", work, limit, (name, of(record, name, key) or 0.0), unit, ("", None))
-        for name in record["figures"]
-        for key, work, limit, unit in aims
+        *(
+            at_most("idle", "idle: queries a poll", 1, (name, value or 0.0), "queries", nothing)
+            for name, value in asked
+        ),
+        *(at_most("idle", "idle: CPU", 1, (name, value or 0.0), "% of a core", nothing) for name, value in used),
     ]
 
 
