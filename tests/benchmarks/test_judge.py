@@ -38,9 +38,17 @@ def test_times_as_fast_is_shown_as_speed():
     assert (line.ratio, line.verdict) == (45, "met")
 
 
+def _plans(*, many):
+    steps = {"500,000 sent": ["Index Scan"], "many": many, "empty": ["Seq Scan on email_relay_message"]}
+    return {"buffers": {"many": 1, "empty": 100}, "steps": steps}
+
+
+def test_the_same_plan_with_as_many_buffers_is_met():
+    assert judge._same_plan(_plans(many=["Index Scan"]), "many", "empty").verdict == "met"
+
+
 def test_another_plan_misses_whatever_it_costs():
-    record = {"buffers": {"many": 1, "empty": 100}, "steps": {"many": ["Seq Scan"], "empty": ["Index Scan"]}}
-    assert judge._same_plan(record, "many", "empty").verdict == "missed altogether"
+    assert judge._same_plan(_plans(many=["Bitmap Heap Scan"]), "many", "empty").verdict == "missed altogether"
 
 
 def test_what_was_not_measured_has_no_line():
