@@ -104,7 +104,7 @@ class Wheel:
     @property
     def user(self) -> str | None:
         """Whom the server runs as; None: as we do."""
-        return self.server.system_user  # type: ignore[no-any-return]
+        return self.server.system_user
 
     def up(self) -> None:
         """Start it, unless it runs."""
