@@ -10,8 +10,9 @@ from email_relay.relay.engine import Engine
 from email_relay.relay.report import DrainReport
 from email_relay.relay.wakeup import name_older_transactions
 
-FACTOR = 3
-"""Idleness is declared for so many pauses, and renewed when one of them is left."""
+LEAST_SECONDS = 600.0
+LEAST_PAUSES = 3
+"""Idleness is declared for so long, and renewed when a pause is left of it. The relay counts as seen by it, too."""
 
 
 class Idleness:
@@ -28,9 +29,10 @@ class Idleness:
             return False
         if not report.total and time.monotonic() < self._until - sleep:
             return False
-        workers.idle(self.engine.alias, self.engine.worker, FACTOR * sleep)
+        seconds = max(LEAST_SECONDS, LEAST_PAUSES * sleep)
+        workers.idle(self.engine.alias, self.engine.worker, seconds)
         name_older_transactions(self.engine.alias)
-        self._until = time.monotonic() + FACTOR * sleep
+        self._until = time.monotonic() + seconds
         return True
 
     def forget(self) -> None:
