@@ -13,6 +13,7 @@ import re
 import statistics
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def pages() -> dict[str, str]:
     from django.urls import reverse
 
     listed = reverse("admin:email_relay_message_changelist")
+    day = (datetime.now(tz=timezone.utc) - timedelta(days=12)).date()
     return {
         "list": listed,
         "list, queued": f"{listed}?state=queued",
@@ -93,6 +95,7 @@ def pages() -> dict[str, str]:
         "list, rare source": f"{listed}?from=rare",
         "list, priority": f"{listed}?urgency=3",
         "list, domain": f"{listed}?domain=example.com",
+        "list, one day of old": f"{listed}?after={day}&before={day}",
         "search recipient": f"{listed}?q=u4711@example.com",
         "search recipient, none": f"{listed}?q=nobody@example.com",
         "search Message-ID": f"{listed}?q=<4711.4@example.org>",

@@ -45,6 +45,7 @@ class MessageAdmin(MessageAdminBase):
     list_filter = (
         filters.StatusFilter,
         filters.CreatedFilter,
+        filters.DateFilter,
         filters.DueFilter,
         filters.SourceFilter,
         filters.PriorityFilter,
@@ -53,7 +54,7 @@ class MessageAdmin(MessageAdminBase):
     search_fields = ("message_id",)  # shows the box; what it finds is the business of `search`
     search_help_text = (
         "A recipient's address, a Message-ID, the server's queue id or a row's number: over everything. "
-        "Other words: in subjects of the last day, or of the range chosen under “created”."
+        "Other words: in subjects of the last day, or of the range chosen under “created” or “date”."
     )
     list_per_page = 50
     list_max_show_all = 0

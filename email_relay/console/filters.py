@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Iterable
 
 from django.contrib.admin import SimpleListFilter
 from django.http import HttpRequest
+from django.utils.dateparse import parse_date
+from django.utils.timezone import make_aware
 
 from email_relay.console.selection import Selection
 from email_relay.console.sources import sources
@@ -16,10 +18,35 @@ from email_relay.models import Priority, Status
 SPANS = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
-def since_of(request: HttpRequest) -> Any:
+ONE_DAY = timedelta(days=1)
+
+
+def since_of(request: HttpRequest) -> datetime | None:
     """The begin of the time range chosen on the page, or None."""
     span = SPANS.get(request.GET.get(CreatedFilter.parameter_name, ""))
-    return None if span is None else database_now(relay_alias()) - span
+    if span is not None:
+        return database_now(relay_alias()) - span
+    first = day_of(request, DateFilter.parameter_name)
+    return None if first is None else midnight(first)
+
+
+def until_of(request: HttpRequest) -> datetime | None:
+    """The end of the last day chosen on the page, or None."""
+    last = day_of(request, DateFilter.last_name)
+    return None if last is None else midnight(last + ONE_DAY)
+
+
+def day_of(request: HttpRequest, name: str) -> date | None:
+    try:
+        day = parse_date(request.GET.get(name, "").strip())
+    except ValueError:
+        return None
+    # one day more must still be a date
+    return day if day is not None and day < date.max else None
+
+
+def midnight(day: date) -> datetime:
+    return make_aware(datetime.combine(day, time.min))
 
 
 class SelectionFilter(SimpleListFilter):
@@ -76,6 +103,35 @@ class CreatedFilter(SelectionFilter):
 
     def selection(self, request: HttpRequest, value: str) -> Selection:
         return Selection(since=since_of(request))
+
+
+class DateFilter(SelectionFilter):
+    """From one day to another, both included; either may be left out."""
+
+    title = "date"
+    parameter_name = "after"
+    last_name = "before"
+    template = "admin/email_relay/message/date_filter.html"
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], *given: Any) -> None:
+        params.pop(self.last_name, None)
+        super().__init__(request, params, *given)
+        self.request = request
+
+    def expected_parameters(self) -> list[str | None]:
+        return [self.parameter_name, self.last_name]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [("", "")]
+
+    def choices(self, changelist: Any) -> Any:
+        names = (self.parameter_name, self.last_name)
+        others = {name: value for name, value in changelist.params.items() if name not in names}
+        fields = [(name, label, self.request.GET.get(name, "")) for name, label in zip(names, ("From", "To"))]
+        yield {"fields": fields, "others": sorted(others.items())}
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return Selection(since=since_of(request), until=until_of(request)).apply(queryset)
 
 
 class DueFilter(SelectionFilter):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 
 from email_relay.console.recipients import addressed_to
-from email_relay.console.timeline import first_id_since
+from email_relay.console.timeline import first_id_since, last_id_before
 from email_relay.db import database_now
 
 if TYPE_CHECKING:
@@ -63,4 +63,4 @@ def created_since(messages: MessageQuerySet, since: datetime) -> MessageQuerySet
 
 
 def created_before(messages: MessageQuerySet, until: datetime) -> MessageQuerySet:
-    return messages.filter(created_at__lt=until)
+    return messages.filter(pk__lte=last_id_before(messages.db, until), created_at__lt=until)

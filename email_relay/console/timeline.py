@@ -32,3 +32,8 @@ def first_id_since(alias: str, instant: datetime) -> int:
         else:
             low = row[0] + 1
     return low
+
+
+def last_id_before(alias: str, instant: datetime) -> int:
+    """An id no row created before ``instant`` is above."""
+    return first_id_since(alias, instant + 2 * CLOCK_SKEW) + NEAR_ENOUGH

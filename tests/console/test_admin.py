@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -83,9 +84,47 @@ def test_due_filter(operator, queued):
     assert [row.pk for row in operator.get(reverse(LIST), {"due": "now"}).context["cl"].result_list] == [due.pk]
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"after": "2026-01-10"}, ["tenth", "twelfth"]),
+        ({"before": "2026-01-10"}, ["first", "tenth"]),
+        ({"after": "2026-01-02", "before": "2026-01-11"}, ["tenth"]),
+        ({"after": "2026-01-10", "before": "2026-01-10", "q": "subject:t"}, ["tenth"]),
+        ({"after": "", "before": ""}, ["first", "tenth", "twelfth"]),
+    ],
+)
+def test_date_filter_and_a_subject_within_it(operator, queued, query, found):
+    """Days begin and end at the site's midnight, and both ends are in."""
+    for subject, at in (("first", "01T12:00"), ("tenth", "10T23:30"), ("twelfth", "12T00:00")):
+        queued(subject=subject, created_at=datetime.fromisoformat(f"2026-01-{at}:00+01:00"))
+    listed = operator.get(reverse(LIST), query).context["cl"]
+    assert [row.subject for row in reversed(listed.result_list)] == found
+
+
+def test_forms_of_the_filters_keep_what_else_is_chosen(operator, queued):
+    queued()
+    page = operator.get(
+        reverse(LIST), {"state": "queued", "after": "2026-01-10", "domain": "example.com"}
+    ).content.decode()
+    dates, domain = re.findall(r'<form method="get" class="relay-domain.*?</form>', page, re.DOTALL)
+    assert 'name="state" value="queued"' in dates
+    assert 'name="domain" value="example.com"' in dates
+    assert 'name="after" value="2026-01-10"' in domain
+
+
 def test_nonsense_in_the_address_bar_is_no_error(operator, queued):
     queued()
-    for query in ({"state": "x"}, {"urgency": "x"}, {"q": "\x00"}, {"q": "9" * 40}, {"created": "x"}, {"q": "@"}):
+    for query in (
+        {"state": "x"},
+        {"urgency": "x"},
+        {"q": "\x00"},
+        {"q": "9" * 40},
+        {"created": "x"},
+        {"q": "@"},
+        {"after": "2026-13-99", "before": "x"},
+        {"before": "9999-12-31"},
+    ):
         assert operator.get(reverse(LIST), query).status_code == 200
 
 

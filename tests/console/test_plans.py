@@ -21,6 +21,7 @@ PAGES = {
     "failed": (LIST, {"state": "failed"}),
     "held": (LIST, {"state": "held"}),
     "due": (LIST, {"due": "now"}),
+    "dates": (LIST, {"after": "2026-01-01", "before": "2026-01-02"}),
     "domain": (LIST, {"domain": "example.com"}),
     "recipient": (LIST, {"q": "ann@example.com"}),
     "message id": (LIST, {"q": "<1@example.com>"}),
