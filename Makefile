@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-all chaos demo check format matrix bench image docs pictures clean
+.PHONY: help install test test-all chaos demo check format matrix bench image release-check audit docs pictures clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -42,8 +42,15 @@ check: install  ## linters, types, layers, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r email_relay relay_worker
 	EMAIL_RELAY_TEST_DB=sqlite DJANGO_SETTINGS_MODULE=tests.settings PYTHONPATH=. \
 		$(BIN)/python -m django makemigrations --check --dry-run email_relay
+
+release-check: install  ## what is published: built, its metadata and content checked, installed in bare environments
+	$(PYTEST) tests/release -m "slow or not slow"
+
+audit: install  ## known vulnerabilities of the pinned requirements; asks a service on the internet
+	$(BIN)/pip-audit --strict --vulnerability-service osv --disable-pip --require-hashes --requirement docker/requirements.txt
 
 format: install  ## let ruff put things right
 	$(BIN)/ruff check --fix .

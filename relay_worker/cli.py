@@ -24,6 +24,12 @@ USAGE = """email-relay COMMAND [options]
 """
 MANAGEMENT = {"queue": "relayqueue", "suppressions": "relaysuppressions", "grants": "relaygrants"}
 
+SHOWN = (
+    *("DATABASES", "CELERY_BROKER_URL", "EMAIL_BACKEND", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER"),
+    *("EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL", "EMAIL_TIMEOUT", "LOG_LEVEL"),
+)
+"""What ``settings`` always tells; whatever else the environment sets comes behind."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
@@ -113,12 +119,12 @@ def _settings(rest: list[str]) -> int:
 
     from django.conf import settings
 
-    from email_relay.conf import relay_settings
+    from email_relay.conf import EMAIL_RELAY_SETTINGS_NAME, relay_settings
     from relay_worker.redact import shown
 
     origins: dict[str, str] = getattr(settings, "ORIGINS", {})
-    for name in ("DATABASES", "CELERY_BROKER_URL", "EMAIL_BACKEND", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER",
-                 "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL", "EMAIL_TIMEOUT", "LOG_LEVEL"):  # fmt: skip
+    others = {path.split("__")[0] for path in origins} - {*SHOWN, EMAIL_RELAY_SETTINGS_NAME}
+    for name in (*SHOWN, *sorted(others)):
         print(f"{name} = {shown(name, getattr(settings, name, None))!r}  ({_origin(name, origins)})")
     for name, value in dataclasses.asdict(relay_settings()).items():
         path = f"DJANGO_EMAIL_RELAY__{name}"
@@ -156,7 +162,7 @@ def _web(rest: list[str]) -> int:
     ensure_administrator()
     bind = [] if any(option.startswith(("-b", "--bind")) for option in rest) else ["--bind", "0.0.0.0:8000"]
     arguments = [sys.executable, "-m", "gunicorn", "relay_worker.wsgi:application", "--workers", "2", *bind, *rest]
-    os.execv(sys.executable, arguments)  # noqa: S606 - gunicorn gets the signals itself
+    os.execv(sys.executable, arguments)  # noqa: S606 - gunicorn gets the signals itself  # nosec B606
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

@@ -149,7 +149,7 @@ def test_a_client_cannot_steer_the_queue(site: Site, client: Any) -> None:
 def test_a_table_with_a_serial_key_is_served_too(site: Site, client: Any) -> None:
     """Django before 4.1 made one: its sequence needs a right of its own."""
     site.execute("""
-        ALTER TABLE email_relay_message ALTER id DROP IDENTITY;
+        ALTER TABLE email_relay_message ALTER id DROP IDENTITY IF EXISTS;
         CREATE SEQUENCE email_relay_message_key OWNED BY email_relay_message.id;
         ALTER TABLE email_relay_message ALTER id SET DEFAULT nextval('email_relay_message_key')
     """)
