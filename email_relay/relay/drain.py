@@ -189,7 +189,13 @@ class Drain:
             return False
         if self.suspects or self._holds_suspect():
             return not self.hand.out
-        return len(self.hand) <= self._rows() // 2
+        return self._has_room()
+
+    def _has_room(self) -> bool:
+        """Half of a claim or less is left, in messages and in bytes: what is held is bounded by both (P10)."""
+        if len(self.hand) > self._rows() // 2:
+            return False
+        return self.hand.size() <= self.engine.settings.CLAIM_MAX_BYTES // 2
 
     def _holds_suspect(self) -> bool:
         return any(passage.message.lapse_count >= SUSPECT_LAPSES for passage in self.hand.out.values())

@@ -27,6 +27,10 @@ class Hand:
     def __len__(self) -> int:
         return len(self.out)
 
+    def size(self) -> int:
+        """Bytes of the messages that are out."""
+        return sum(passage.message.size for passage in self.out.values())
+
     def empty(self) -> bool:
         return not (self.out or self.verdicts or self.returns)
 

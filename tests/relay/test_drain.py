@@ -17,6 +17,7 @@ from email_relay.relay import allowance, dispatch, keeping, leases, throttle
 from email_relay.relay import drain as drain_module
 from email_relay.relay.dispatch import Courier, Dispatcher, Returned
 from email_relay.relay.drain import CIRCUIT_OPEN, drain
+from email_relay.relay.hand import Hand
 from email_relay.relay.transport.base import Reply
 from email_relay.relay.transport.memory import MemorySession, MemoryTransport
 from tests.relay.rows import ALIAS, ago, legacy, queued, sending
@@ -841,6 +842,23 @@ def test_p10_what_is_in_hand_is_bounded_by_bytes(engines):
         patch.setattr(drain_module, "sift", sift)
         assert drain(engine=engine).sent == 40
     assert max(most) <= 4
+
+
+def test_p10_bytes_are_bounded_over_several_claims_while_the_server_is_slow(engines, monkeypatch):
+    for _ in range(40):
+        queued(size=1_000_000)
+    held = []
+    original = Hand.take
+
+    def take(hand, passages):
+        original(hand, passages)
+        held.append(hand.size())
+
+    monkeypatch.setattr(Hand, "take", take)
+    gate = threading.Event()
+    after_some_turns(monkeypatch, gate.set)
+    assert drain(engine=engines(MemoryTransport(gate=gate), CLAIM_MAX_BYTES=4_000_000)).sent == 40
+    assert max(held) <= 6_000_000, "half a claim that is left, and one more"
 
 
 def test_the_next_try_is_set_by_the_clock_of_the_database(run, monkeypatch):
