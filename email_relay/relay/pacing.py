@@ -25,6 +25,7 @@ class Pacing:
         self.alias = alias
         self.policies = policies
         self._paced = policies.paced()
+        self._passed_by: Dict[str, datetime] = {}
 
     def turns(self) -> Turns:
         """Which sources the next claim passes by, and which give it one message."""
@@ -32,7 +33,8 @@ class Pacing:
             return ALL
         rest = self._paced.get(EVERYBODY_ELSE, False)
         unlike_the_rest = tuple(source for source, paced in self._paced.items() if paced != rest)
-        return Turns(tuple(self._closed()), unlike_the_rest, listed_are_paced=not rest)
+        self._passed_by = self._closed()
+        return Turns(tuple(self._passed_by), unlike_the_rest, listed_are_paced=not rest)
 
     def admit(self, messages: Sequence[Leased]) -> Tuple[List[Leased], List[Leased]]:
         """Those that have a slot, and those for which another relay was quicker."""
@@ -44,9 +46,11 @@ class Pacing:
         return admitted, early
 
     def seconds_to_turn(self) -> float | None:
-        """How long until a closed source opens that has mail due; None where there is none."""
-        closed = self._closed() if self._paced else {}
-        for source, opens in sorted(closed.items(), key=lambda item: item[1]):
+        """How long until a source opens that the last claim passed by and that has mail due; None where there is none.
+
+        It may have opened since then: 0.
+        """
+        for source, opens in sorted(self._passed_by.items(), key=lambda item: item[1]):
             if Message.objects.using(self.alias).claimable().filter(source=source).exists():
                 return max(0.0, (opens - database_now(self.alias)).total_seconds())
         return None

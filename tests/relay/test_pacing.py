@@ -52,6 +52,18 @@ def test_a_drain_waits_for_slots_that_are_near(run):
     assert (Pace.objects.get().next_at - before).total_seconds() >= 0.4
 
 
+def test_a_source_that_opened_after_the_claim_passed_it_by_has_its_turn_now():
+    """Or the drain would end with its mail due."""
+    queued("newsletter")
+    Pace.objects.create(source="newsletter", next_at=ago(-60))
+    pacing = Pacing(ALIAS, Policies({"newsletter": ONE_A_MINUTE}))
+    assert pacing.turns().closed == ("newsletter",)
+    assert pacing.seconds_to_turn() > 30
+    Pace.objects.update(next_at=ago(1))
+    assert pacing.seconds_to_turn() is not None
+    assert pacing.turns().closed == ()
+
+
 def test_a_drain_that_waits_takes_what_comes_for_others(run):
     """The newcomer goes out although the drain has nothing to do but to wait."""
     for _ in range(2):
