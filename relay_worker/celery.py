@@ -6,10 +6,11 @@ import os
 
 from celery import Celery
 
-from relay_worker import filesystem
+from relay_worker import filesystem, redact
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "relay_worker.settings")
 filesystem.install()
+redact.hide_from_remote_control()
 
 app = Celery("relay_worker")
 app.config_from_object("django.conf:settings", namespace="CELERY")

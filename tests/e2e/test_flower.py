@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
 from tests.conftest import needed
 from tests.e2e.service import Service
 from tests.support import databases, postgres
+from tests.support.brokers import Broker, NoBroker, Redis
 from tests.support.ports import free_port
 from tests.support.smtpserver import Script, SmtpServer
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-DATABASE_PASSWORD, SMTP_PASSWORD, SECRET_KEY = "db-hunter2", "smtp-hunter2", "key-hunter2"
+DATABASE_PASSWORD, SMTP_PASSWORD, SECRET_KEY, BROKER_PASSWORD = (
+    "db-hunter2",
+    "smtp-hunter2",
+    "key-hunter2",
+    "broker-hunter2",
+)
+SECRETS = (DATABASE_PASSWORD, SMTP_PASSWORD, SECRET_KEY, BROKER_PASSWORD)
 LOGIN = "ops:flower-password"
 
 
@@ -36,6 +46,13 @@ class Flower:
         request = urllib.request.Request(self.site + path, headers={"Authorization": f"Basic {login}"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read().decode()
+
+    def read_any(self, path: str) -> str:
+        """The page, or what is said instead of it."""
+        try:
+            return self.read(path)
+        except HTTPError as error:
+            return error.read().decode()
 
     def tasks(self) -> dict:
         return json.loads(self.read("/api/tasks"))
@@ -60,17 +77,38 @@ def with_password(url: str) -> str:
     return f"postgresql://{user_at[0].partition(':')[0]}:{DATABASE_PASSWORD}@{user_at[2]}"
 
 
-@pytest.fixture(scope="module")
-def flower(tmp_path_factory):
+@contextmanager
+def files(folder: Path):
+    """What is used where no broker is named."""
+    yield None
+
+
+@contextmanager
+def redis(folder: Path):
+    """One that asks for a password."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        raise NoBroker("no redis-server to start")
+    server = Redis(binary, folder, "--requirepass", BROKER_PASSWORD)
+    server.start()
+    try:
+        yield Broker("redis", f"redis://:{BROKER_PASSWORD}@127.0.0.1:{server.port}/0")
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module", params=[files, redis], ids=["files", "redis"])
+def flower(request, tmp_path_factory):
     """A worker that has sent, refused and deferred, and Flower, which has seen it."""
     folder: Path = tmp_path_factory.mktemp("flower")
     port = free_port()
     smtp = SmtpServer(Script(on_rcpt=refuse), credentials={"relay": SMTP_PASSWORD})
-    with needed("PostgreSQL", databases.postgresql_database, postgres.NoServer) as url, smtp:
+    database = needed("PostgreSQL", databases.postgresql_database, postgres.NoServer)
+    with database as url, needed("Redis", lambda: request.param(folder), NoBroker) as broker, smtp:
         service = Service(
             folder,
             with_password(url),
-            None,
+            broker,
             smtp,
             SECRET_KEY=SECRET_KEY,
             EMAIL_HOST_USER="relay",
@@ -117,15 +155,7 @@ def test_p13_no_content_address_or_secret_anywhere(flower):
     [worker] = json.loads(flower.read("/api/workers"))
     api = ("/api/workers?refresh=1", "/api/tasks", "/api/task/types")
     tasks = [f"/task/{uuid}" for uuid in flower.tasks()]
-    for path in (*api, "/workers", f"/worker/{worker}", "/tasks", "/metrics", *tasks):
-        shown = flower.read(path)
-        for secret in (
-            DATABASE_PASSWORD,
-            SMTP_PASSWORD,
-            SECRET_KEY,
-            "@example.com",
-            "plain 0",
-            "html 1",
-            "flower-password",
-        ):
+    for path in (*api, "/workers", f"/worker/{worker}", "/tasks", "/broker", "/metrics", *tasks):
+        shown = flower.read_any(path)
+        for secret in (*SECRETS, "@example.com", "plain 0", "html 1", "flower-password"):
             assert secret not in shown, (path, secret)

@@ -91,7 +91,7 @@ def shared_redis() -> str:
 class Redis:
     """A redis-server of our own on a free port; what it holds survives a stop and start."""
 
-    def __init__(self, binary: str, directory: Path) -> None:
+    def __init__(self, binary: str, directory: Path, *more: str) -> None:
         self.port = free_port()
         self.directory = Path(directory)
         self.process = Process(
@@ -107,6 +107,7 @@ class Redis:
                 "",
                 "--appendonly",
                 "yes",
+                *more,
             ],
             log=self.directory / "redis.log",
         )
@@ -119,7 +120,7 @@ class Redis:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
                 sock.sendall(b"PING\r\n")
-                return sock.recv(7) == b"+PONG\r\n"
+                return sock.recv(7) in {b"+PONG\r\n", b"-NOAUTH"}
         except OSError:
             return False
 
@@ -166,7 +167,7 @@ RABBITMQ = [Path(folder) / "rabbitmq-server" for folder in ("/usr/lib/rabbitmq/b
 class RabbitMQ:
     """A node of our own, with its own data, ports and cookie; what is durable survives a stop and start."""
 
-    def __init__(self, binary: str, directory: Path) -> None:
+    def __init__(self, binary: str, directory: Path, *more: str) -> None:
         self.port = free_port()
         self.name = f"{unique_name('relay')}@localhost"
         plugins = directory / "enabled_plugins"
