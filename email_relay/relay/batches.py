@@ -43,9 +43,10 @@ class BatchTurn:
     def end(self, *, tried: bool) -> None:
         """The next turn begins a pause later, or at once if no message was tried."""
         if self.bounded:
-            self._set(self.pause if tried else 0)
+            self._set(self.pause if tried else None)
 
-    def _set(self, seconds: float, *conditions: Q) -> bool:
+    def _set(self, seconds: float | None, *conditions: Q) -> bool:
         self._held_at = time.monotonic()
         row = Server.objects.using(self.alias).filter(*conditions, name=self.server)
-        return row.update(next_batch_at=database_now(self.alias) + timedelta(seconds=seconds)) > 0
+        until = None if seconds is None else database_now(self.alias) + timedelta(seconds=seconds)
+        return row.update(next_batch_at=until) > 0

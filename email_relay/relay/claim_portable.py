@@ -27,7 +27,7 @@ def execute(
 ) -> Sequence[Sequence[Any]]:
     with transaction.atomic(using=alias):
         now = database_now(alias)
-        _give_lapsed_back(alias, now)
+        lapsed = _give_lapsed_back(alias, now)
         circuit = Server.objects.using(alias).filter(name=server, opened_at__isnull=False).first()
         candidates = [] if circuit else _by_turns(alias, now, rows, turns, alone=alone)
         suspects = any(lapses >= SUSPECT_LAPSES for _, _, lapses in candidates)
@@ -46,17 +46,17 @@ def execute(
         circuit is not None and circuit.probe_at is not None and circuit.probe_at <= now,
         Suppression.objects.using(alias).exists(),
         suspects,
-        False,  # what lapsed was given back before the messages were chosen
+        lapsed,
     )
     return [(*beside, *row) for row in taken] or [(*beside, None)]
 
 
-def _give_lapsed_back(alias: str, now: Any) -> None:
+def _give_lapsed_back(alias: str, now: Any) -> bool:
     lapsed = Message.objects.using(alias).filter(status=Status.SENDING, lease_until__lte=now)
     freed = {"lease_token": None, "lease_until": None, "updated_at": DatabaseNow(), "lapse_count": F("lapse_count") + 1}
     # two narrow updates; the first leaves only those behind that may be tried again
     lapsed.filter(lapse_count__gte=FATAL_LAPSES - 1).update(status=Status.FAILED, log=Value(LAPSED_LOG), **freed)
-    lapsed.update(status=Status.QUEUED, worker=None, **freed)
+    return lapsed.update(status=Status.QUEUED, worker=None, **freed) > 0
 
 
 def _by_turns(alias: str, now: Any, rows: int, turns: Turns, *, alone: bool) -> List[Candidate]:

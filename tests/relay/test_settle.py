@@ -173,4 +173,4 @@ def test_p5_a_verdict_the_database_refuses_fails_alone(caplog):
     refused = replace(deferred(mine[bad.id]), retry_count=-1)
     assert record(sent(mine[good.id]), refused, sent(mine[other.id])) == {good.id, other.id}
     assert dict(Message.objects.values_list("id", "status"))[bad.id] == Status.SENDING
-    assert f"cannot record id={bad.id}: IntegrityError" in caplog.text
+    assert f"cannot record id={bad.id}: " in caplog.text
