@@ -161,15 +161,26 @@ def _leased(row: Sequence[Any], lease: Lease) -> Leased:
         sender=sender,
         recipients=_json(recipients),
         pending=_json(pending),
-        refused=_json(refused) or {},
+        refused=_replies(_json(refused)),
         size=size or 0,
         mime=bytes(mime) if mime is not None else None,
         data=_json(data),
     )
 
 
+def _replies(value: Any) -> Dict[str, str]:
+    """Address to reply; a row of strangers may hold anything that is JSON, and is no reason to stop."""
+    return {str(address): str(reply) for address, reply in value.items()} if isinstance(value, dict) else {}
+
+
 def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, (str, bytes)) else value
+    """PostgreSQL's raw cursor gives a text; elsewhere Django has read it already."""
+    if not isinstance(value, (str, bytes)):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def renew(alias: str, leases: Iterable[Lease]) -> None:

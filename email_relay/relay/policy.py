@@ -49,7 +49,8 @@ def _interval(limits: Mapping[str, Any]) -> float:
 
 
 def _broken(limits: Mapping[str, Any], message: Leased, content: bytes) -> str:
-    recipients = message.recipients or []
+    # whoever is owed counts, named as a recipient or not
+    recipients = {*(message.recipients or []), *message.owed}
     if "senders" in limits and not _matches(message.sender or "", limits["senders"]):
         return "this sender is not allowed"
     if "recipient_domains" in limits and not all(_matches(to, limits["recipient_domains"]) for to in recipients):
