@@ -911,6 +911,23 @@ def test_p5_a_message_at_which_every_session_dies_does_not_stand_before_the_othe
     assert Message.objects.deferred().get().recipients == ["killer@example.com"]
 
 
+def test_p2_an_outcome_is_recorded_while_another_message_is_still_on_the_way(run, monkeypatch):
+    """A relay that is killed then doubles only what was not recorded yet."""
+    queued(priority=3)
+    queued(recipients=["slow@example.com"])
+    gate, seen, report = threading.Event(), [], Dispatcher.report
+
+    def looking(self, timeout):
+        seen.append(states()["SENT"])
+        if seen[-1] or len(seen) > 200:
+            gate.set()
+        return report(self, timeout)
+
+    monkeypatch.setattr(Dispatcher, "report", looking)
+    run(MemoryTransport(lambda _, to: gate.wait(60) and None if to == "slow@example.com" else None))
+    assert 1 in seen
+
+
 def test_p2_a_lease_is_renewed_while_its_message_is_on_the_way(run, monkeypatch):
     """The delivery takes longer than the lease, and goes on once it was renewed twice."""
     queued()
