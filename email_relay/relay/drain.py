@@ -36,7 +36,7 @@ from email_relay.relay.vocabulary import SUSPECT_LAPSES
 logger = logging.getLogger("email_relay.relay")
 
 FIRST_ROWS = 64
-HORIZON_SECONDS = 0.25
+HORIZON_SECONDS = 0.05
 """A claim is sized to be sent within about this: a newcomer's turn is never further away (P7)."""
 TICK_SECONDS = 0.05
 PACED_SECONDS = 0.25
