@@ -113,6 +113,7 @@ def test_p5_a_message_that_breaks_the_way_out_is_deferred_alone(dispatch):
         report = dispatcher.report(30)
         delivered[report.parcel.key] = report.final.code
     assert delivered == {0: 250, 1: 250, 2: 0, 3: 250, 4: 250, 5: 250}
+    assert dispatcher.transport.connects == 2, "whatever state the first session was left in"
 
 
 def test_p5_those_behind_the_message_that_breaks_the_way_out_go_on(dispatch):
