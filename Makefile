@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-all chaos demo check format matrix bench image release-check audit docs pictures clean
+.PHONY: help install test test-all chaos demo check format matrix bench image release-check audit links docs pictures clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -48,6 +48,9 @@ check: install  ## linters, types, layers, migrations
 
 release-check: install  ## what is published: built, its metadata and content checked, installed in bare environments
 	$(PYTEST) tests/release -m "slow or not slow"
+
+links: install  ## the documentation's links to other sites; needs the internet
+	$(BIN)/python -m sphinx -q -b linkcheck docs docs/_build/links
 
 audit: install  ## known vulnerabilities of the pinned requirements; asks a service on the internet
 	$(BIN)/pip-audit --strict --vulnerability-service osv --disable-pip --require-hashes --requirement docker/requirements.txt

@@ -33,3 +33,5 @@ html_theme = "furo"
 html_title = f"django-email-relay {version}"
 html_static_path = ["_static"]
 html_show_sourcelink = False
+
+linkcheck_ignore = ["http://localhost"]

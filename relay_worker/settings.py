@@ -99,6 +99,9 @@ CELERY_TASK_DEFAULT_QUEUE = "email_relay"
 if CELERY_BROKER_URL.startswith(("amqp://", "amqps://", "pyamqp://")):
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_WORKER_DETECT_QUORUM_QUEUES = True
+    # a delayed task on a quorum queue waits in the server, which takes it from no direct exchange
+    CELERY_TASK_DEFAULT_EXCHANGE = "email_relay.tasks"
+    CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False  # a task carries nothing: a lost one costs a pause, a doubled one nothing either
 CELERY_TASK_SERIALIZER = "json"
