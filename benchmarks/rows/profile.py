@@ -46,7 +46,7 @@ def _drain(_database: str) -> Round:
     began, whole, own = time.monotonic(), time.process_time(), time.thread_time()
     report = module.drain()
     own, whole = time.thread_time() - own, time.process_time() - whole
-    assert report.sent == COUNT, report
+    assert report.sent == COUNT, str(report)
     parts = {**spent, "rest of that thread": own - sum(spent.values()), "couriers": whole - own, "all": whole}
     figure: Round = {name: 1000 * seconds / COUNT for name, seconds in parts.items()}
     return {**figure, "rate": COUNT / (time.monotonic() - began)}
