@@ -212,7 +212,7 @@ class RelaySettings:
     # the engine
     CLAIM_MAX_ROWS: int = setting(500, _integer(1, 10_000), side="relay", meaning="Most messages in one claim.")
     CLAIM_MAX_BYTES: int = setting(
-        8 * MEBIBYTE, _integer(1024), side="relay", unit="bytes", meaning="Most bytes in one claim of several messages."
+        4 * MEBIBYTE, _integer(1024), side="relay", unit="bytes", meaning="Most bytes in one claim of several messages."
     )
     LEASE_SECONDS: float = setting(
         120, _seconds(2), side="relay", unit="seconds", meaning="A dead relay's messages are taken over after this."

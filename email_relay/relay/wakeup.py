@@ -21,7 +21,7 @@ logger = logging.getLogger("email_relay.relay")
 
 CHANNEL = "email_relay"
 WAIT_SECONDS = 1.0
-CHECK_SECONDS = 30.0
+CHECK_SECONDS = 120.0
 RECONNECT_SECONDS = (0.5, 30.0)
 OLDER_SECONDS = (0.1, 5.0)
 """How often is asked whether older transactions have ended, at first and at most."""
