@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.installation import SENT, Installation
+from tests.chaos.installation import SENT, Installation, Place
 from tests.support.smtpserver import Close, Script
 from tests.support.waiting import wait_until
 
@@ -41,8 +41,9 @@ def ended(site):
 def test_p5_a_message_that_kills_its_relay_fails_alone_after_five_and_its_neighbours_arrive_once(
     tmp_path, postgresql_database, smtp_server
 ):
-    site = Installation(tmp_path, postgresql_database, smtp_server, LEASE_SECONDS=2, SMTP_MAX_SESSIONS=1)
-    site.fill(1 + NEIGHBOURS)
+    place = Place(tmp_path, postgresql_database, smtp_server)
+    site = Installation(place, 1 + NEIGHBOURS, {"LEASE_SECONDS": 2, "SMTP_MAX_SESSIONS": 1})
+    site.fill()
     # at the head of the queue: whatever dies with it in hand was not offered before
     site.execute("UPDATE email_relay_message SET priority = 3 WHERE message_id = '<1@example.com>'")
     smtp_server.script = script = Killing()
