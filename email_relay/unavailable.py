@@ -16,6 +16,7 @@ PRINTED = 200
 NOT_MIGRATED = frozenset({"42P01", "42703", "3F000", "1146", "1054"})  # no such table, column, schema
 FORBIDDEN = "42501"  # no right, or a row that row-level security refuses
 READ_ONLY = frozenset({"25006", "1290", "1792", "1836"})
+HUNG_UP = frozenset({"1153", "2006", "2013"})  # MySQL and MariaDB do so at a statement that is too large, too
 
 
 def check_alias(alias: str) -> None:
@@ -65,6 +66,8 @@ def _advice(error: Exception) -> str | None:
         return "Its tables are missing or old: run `migrate` for the app email_relay on this database."
     if code in READ_ONLY or "readonly database" in text:
         return "It is read-only: point the alias at the primary server, or at a file that may be written."
+    if code in HUNG_UP:
+        return "See that it runs, and that its max_allowed_packet is twice MESSAGE_MAX_BYTES or more."
     if isinstance(error, (OperationalError, InterfaceError)):
         return "See that it runs, can be reached, and lets this project's user in."
     return None

@@ -295,6 +295,19 @@ def test_a_read_only_database(mail: Callable) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_message_larger_than_mariadb_takes_says_which_variable_to_set(mail: Callable, relay_setting: Any) -> None:
+    if connection.vendor != "mysql":
+        pytest.skip("MariaDB's way")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@max_allowed_packet")
+        allowed = cursor.fetchone()[0]
+    relay_setting(MESSAGE_MAX_BYTES=2 * allowed)
+    with pytest.raises(exceptions.QueueUnavailable, match="max_allowed_packet"):
+        mail(body="x" * 900 * (allowed // 900)).send()
+    assert mail().send() == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_next_message_finds_a_new_connection_after_the_old_one_died(mail: Callable) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("PostgreSQL's way")
