@@ -17,7 +17,6 @@ from docker.proof.recipe import Stage, Step, UnknownInstruction, stages
 
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 BASE = re.compile(r"^python:(?P<version>\d+\.\d+)-slim-(?P<suite>[a-z]+)$")
-MIRROR = "http://deb.debian.org/debian"
 WITH_PROC = 'mount -t proc proc "$0/proc" && cd / && exec chroot "$0" /bin/sh -c "cd \\"\\$0\\" && $1" "$2"'
 
 
@@ -163,9 +162,12 @@ def bootstrap(suite: str, root: Path) -> None:
 
 
 def mirror() -> str:
-    """Where this machine gets Debian from, else where everybody does."""
+    """DEBIAN_MIRROR, else where this machine gets Debian from. Raises SystemExit if neither is known."""
     texts = [path.read_text(encoding="utf-8") for path in Path("/etc/apt").glob("sources.list*/*")]
     single = Path("/etc/apt/sources.list")
     texts += [single.read_text(encoding="utf-8")] if single.exists() else []
     found = re.findall(r"https?://\S+/debian/?(?=\s)", "\n".join(texts) + "\n")
-    return os.environ.get("DEBIAN_MIRROR") or (found[0] if found else MIRROR)
+    given = os.environ.get("DEBIAN_MIRROR") or next(iter(found), None)
+    if given is None:
+        raise SystemExit("No mirror of Debian is named in /etc/apt: set DEBIAN_MIRROR to the URL of one.")
+    return given
