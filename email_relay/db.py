@@ -84,3 +84,10 @@ def as_instant(value: datetime | str) -> datetime:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+
+def error_code(error: Exception) -> str:
+    """SQLSTATE of PostgreSQL, or the error number of MySQL; "" if there is none."""
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return str(state or (error.args[0] if error.args else ""))

@@ -9,6 +9,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from email_relay.conf import source_name
+from email_relay.db import error_code
 from email_relay.exceptions import ConfigurationError, QueueUnavailable
 
 PRINTED = 200
@@ -36,7 +37,7 @@ def explained(connection: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
-        if _code(error) == FORBIDDEN:
+        if error_code(error) == FORBIDDEN:
             raise ConfigurationError(_forbidden(connection, error)) from error
         advice = _advice(error)
         if advice is None:
@@ -61,7 +62,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _advice(error: Exception) -> str | None:
-    code, text = _code(error), str(error).lower()
+    code, text = error_code(error), str(error).lower()
     if code in NOT_MIGRATED or "no such table" in text or "has no column named" in text:
         return "Its tables are missing or old: run `migrate` for the app email_relay on this database."
     if code in READ_ONLY or "readonly database" in text:
@@ -71,13 +72,6 @@ def _advice(error: Exception) -> str | None:
     if isinstance(error, (OperationalError, InterfaceError)):
         return "See that it runs, can be reached, and lets this project's user in."
     return None
-
-
-def _code(error: Exception) -> str:
-    """SQLSTATE of PostgreSQL, or the error number of MySQL."""
-    cause = error.__cause__
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return str(state or (error.args[0] if error.args else ""))
 
 
 def _drop_if_dead(connection: BaseDatabaseWrapper) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError, InterfaceError, ProgrammingError, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from email_relay.db import relay_alias
+from email_relay.db import error_code, relay_alias
 from email_relay.exceptions import ConfigurationError
 
 logger = logging.getLogger("relay_worker")
@@ -69,10 +69,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except ProgrammingError as error:
-        if (
-            getattr(error.__cause__, "sqlstate", None) != FORBIDDEN
-            and getattr(error.__cause__, "pgcode", None) != FORBIDDEN
-        ):
+        if error_code(error) != FORBIDDEN:
             raise
         raise ConfigurationError(
             "This database role may not make or change tables: type email-relay migrate with the DATABASE_URL of their owner."

@@ -131,7 +131,7 @@ def _explain(_database: str) -> str:
 
     with connection.execute_wrapper(remember):
         _claim_and_give_back()
-    claim, parameters = max(sent, key=lambda pair: len(pair[0]))
+    claim, parameters = next(pair for pair in sent if pair[0].startswith("EXECUTE"))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) " + claim, parameters)
         transaction.set_rollback(True)

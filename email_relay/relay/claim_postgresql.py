@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from typing import Any, Sequence
-from weakref import WeakSet
 
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
+from email_relay.relay.prepared import Statement
 from email_relay.relay.turns import Turns
 from email_relay.relay.vocabulary import FATAL_LAPSES, LAPSED_LOG, LEASED_COLUMNS, SUSPECT_LAPSES
 
 # The sources are found by skipping through the claim index, the messages by one short index scan for each source and
 # priority. The sub-selects are materialized: an UPDATE over a bare LIMIT may change more rows than it says.
-CLAIM = f"""
+CLAIM = Statement(
+    "claim",
+    f"""
 WITH RECURSIVE lapsed AS (
     UPDATE email_relay_message SET
         status = CASE WHEN lapse_count + 1 >= {FATAL_LAPSES} THEN 3 ELSE 1 END,
@@ -69,7 +70,8 @@ SELECT statement_timestamp(), server.opened_at IS NOT NULL, server.probe_at <= s
        {", ".join(f"taken.{column}" for column in LEASED_COLUMNS)}, taken.data
 FROM (SELECT) AS always LEFT JOIN server ON true LEFT JOIN taken ON true
 ORDER BY taken.place
-"""
+""",
+)
 
 EXTEND = """
 UPDATE email_relay_message SET lease_until = statement_timestamp() + make_interval(secs => %s)
@@ -78,25 +80,8 @@ RETURNING lease_token
 """
 
 
-# Beside a big table the planner thinks this statement worth compiling, which takes ten times as long as running it.
-_without_jit: WeakSet[Any] = WeakSet()
-
-
-def _switch_jit_off(connection: BaseDatabaseWrapper) -> None:
-    """Once for each link to the database."""
-    connection.ensure_connection()
-    if connection.connection not in _without_jit:
-        with connection.cursor() as cursor:
-            cursor.execute("SET jit = off")
-        _without_jit.add(connection.connection)
-
-
 def execute(alias: str, *, turns: Turns, **parameters: Any) -> Sequence[Sequence[Any]]:
-    _switch_jit_off(connections[alias])
-    with connections[alias].cursor() as cursor:
-        cursor.execute(CLAIM, {**parameters, **_as_parameters(turns), "lapsed_log": LAPSED_LOG})
-        rows: Sequence[Sequence[Any]] = cursor.fetchall()
-    return rows
+    return CLAIM.rows(alias, {**parameters, **_as_parameters(turns), "lapsed_log": LAPSED_LOG})
 
 
 def _as_parameters(turns: Turns) -> dict[str, Any]:

@@ -16,17 +16,21 @@ from email_relay.db import DatabaseNow, database_now
 from email_relay.models import Attempt, Message, Status
 from email_relay.relay.faults import described
 from email_relay.relay.outcomes import Verdict
+from email_relay.relay.prepared import Statement
 
 logger = logging.getLogger("email_relay.relay")
 
-SETTLE_SENT = """
+SETTLE_SENT = Statement(
+    "settle",
+    """
 UPDATE email_relay_message AS m SET
-    status = 4, sent_at = statement_timestamp(), updated_at = statement_timestamp(), worker = %s,
+    status = 4, sent_at = statement_timestamp(), updated_at = statement_timestamp(), worker = %(worker)s,
     log = v.log, queue_id = v.queue_id, lease_token = NULL, lease_until = NULL, pending = NULL
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS v (id, token, log, queue_id)
+FROM unnest(%(ids)s::bigint[], %(tokens)s::text[], %(logs)s::text[], %(queue_ids)s::text[]) AS v (id, token, log, queue_id)
 WHERE m.id = v.id AND m.status = 5 AND m.lease_token = v.token
 RETURNING m.id
-"""
+""",
+)
 LOG_LENGTH = 1000
 MOST_RETRIES = 32767  # of a smallint
 QUEUE_ID_LENGTH = 128
@@ -70,15 +74,14 @@ def _settle_sent(alias: str, verdicts: Sequence[Verdict], worker: str) -> List[i
         return []
     if connections[alias].vendor != "postgresql":
         return [verdict.message.id for verdict in verdicts if _settle_one(alias, verdict, worker)]
-    columns = (
-        [verdict.message.id for verdict in verdicts],
-        [verdict.message.lease.token for verdict in verdicts],
-        [_text(verdict.log, LOG_LENGTH) for verdict in verdicts],
-        [_text(verdict.queue_id, QUEUE_ID_LENGTH) for verdict in verdicts],
-    )
-    with connections[alias].cursor() as cursor:
-        cursor.execute(SETTLE_SENT, [worker, *columns])
-        return [row[0] for row in cursor.fetchall()]
+    columns = {
+        "worker": worker,
+        "ids": [verdict.message.id for verdict in verdicts],
+        "tokens": [verdict.message.lease.token for verdict in verdicts],
+        "logs": [_text(verdict.log, LOG_LENGTH) for verdict in verdicts],
+        "queue_ids": [_text(verdict.queue_id, QUEUE_ID_LENGTH) for verdict in verdicts],
+    }
+    return [row[0] for row in SETTLE_SENT.rows(alias, columns)]
 
 
 def _settle_one(alias: str, verdict: Verdict, worker: str) -> bool:

@@ -1,0 +1,84 @@
+"""Prepared statements: planned once for each link, and done without where a pooler or a changed table refuses them."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from email_relay.relay.claim_postgresql import CLAIM
+from email_relay.relay.prepared import Statement
+from tests.relay.rows import claim, claimed, queued
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="prepared on PostgreSQL only"),
+]
+
+
+@pytest.fixture(autouse=True)
+def a_link_of_its_own():
+    connection.close()
+    yield
+    connection.close()
+
+
+def run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def said(work) -> list[str]:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        work()
+    return [query["sql"].split()[0] for query in queries]
+
+
+def test_a_link_prepares_once_and_then_each_claim_is_one_short_statement():
+    assert said(claim)[-2:] == ["PREPARE", "EXECUTE"]
+    assert said(claim) == ["EXECUTE"]
+
+
+def test_behind_a_pooler_that_switches_servers_the_claim_goes_on_unprepared():
+    queued()
+    claim()
+    run("DEALLOCATE ALL")
+    queued()
+    assert len(claimed()) == 1
+    assert said(claim) == ["WITH"]
+
+
+def test_where_another_client_of_the_pooler_took_the_name_the_claim_goes_on_unprepared():
+    run(f"PREPARE {CLAIM.name} AS SELECT 1")
+    queued()
+    assert len(claimed()) == 1
+
+
+def test_a_column_of_another_type_makes_it_go_on_unprepared():
+    claim()
+    run("ALTER TABLE email_relay_message ALTER COLUMN message_id TYPE text")
+    try:
+        queued()
+        assert len(claimed()) == 1
+    finally:
+        run("ALTER TABLE email_relay_message ALTER COLUMN message_id TYPE varchar(255)")
+
+
+def test_with_server_side_binding_it_goes_on_unprepared(monkeypatch):
+    if not hasattr(connection.Database, "adapters"):
+        pytest.skip("an option of psycopg 3")
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "server_side_binding", True)
+    queued()
+    assert len(claimed()) == 1
+    assert said(claim) == ["WITH"]
+
+
+def test_any_other_refusal_is_raised():
+    with pytest.raises(Exception, match="division by zero"):
+        Statement("broken", "SELECT 1 / %(divisor)s::int").rows("default", {"divisor": 0})
+
+
+def test_other_sql_never_has_the_same_name():
+    assert Statement("one", "SELECT 1").name != Statement("one", "SELECT 2").name
