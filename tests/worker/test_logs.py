@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 
+import pytest
+
 from relay_worker.logs import json_formatter
+from tests.support.processes import environment
 
 
 def line(message: str, *arguments: object, exc_info=None) -> dict:
@@ -38,3 +42,13 @@ def test_a_traceback_is_a_field():
         int("broken")
     except ValueError:
         assert "ValueError: invalid literal" in line("trouble", exc_info=sys.exc_info())["exception"]
+
+
+@pytest.mark.parametrize(("log_format", "imported"), [("text", "False"), ("json", "True")])
+def test_structlog_is_imported_for_json_alone(tmp_path, log_format, imported):
+    code = "import sys, django; django.setup(); print('structlog' in sys.modules)"
+    env = environment(
+        {"RELAY_VAR": tmp_path / "var", "DJANGO_SETTINGS_MODULE": "relay_worker.settings", "LOG_FORMAT": log_format}
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == imported

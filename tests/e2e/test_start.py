@@ -1,0 +1,30 @@
+"""How the real worker starts: it waits for nobody, and answers whoever asks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.e2e.service import WORKER, Service
+from tests.support.waiting import wait_until
+
+SYNC = re.compile("mingle|sync with")
+
+
+@pytest.fixture
+def service(tmp_path, postgresql_database, redis_broker, smtp_server):
+    service = Service(tmp_path, postgresql_database, redis_broker, smtp_server)
+    service.migrate()
+    return service
+
+
+def test_a_worker_asks_no_other_one_at_its_start_and_both_still_answer(service):
+    with service.worker(*WORKER, "-n", "one@here") as one, service.worker(*WORKER, "-n", "two@here") as two:
+        service.clients("shop", count=5)
+        service.wait_until_sent(5, one)
+        with service.process("-m", "celery", "-A", "relay_worker", "inspect", "ping", "-t", "10") as ping:
+            wait_until(lambda: not ping.running, 60, lambda: f"the answers:\n{ping.tail()}")
+        assert "one@here: OK" in ping.output
+        assert "two@here: OK" in ping.output
+        assert not SYNC.search(one.output + two.output)
