@@ -49,6 +49,10 @@ class UnreadablePayload(EmailRelayError, ValueError):
     """A row's ``data`` or ``mime`` cannot be turned back into a message; that row fails alone."""
 
 
+class Fault(EmailRelayError):
+    """A task of the relay broke. Says on what and where, and never what that error said: it may have quoted a mail."""
+
+
 class TransportError(EmailRelayError):
     """Base of what a way out may raise; ``untouched`` were handed over but never offered to the server."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Iterator
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from email_relay.conf import source_name
@@ -32,13 +32,17 @@ def check_alias(alias: str) -> None:
 @contextmanager
 def explained(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Turn what keeps the database from taking mail now into `QueueUnavailable`, and a role that may not queue this
-    project's mail into `ConfigurationError`; let other errors pass.
+    project's mail into `ConfigurationError`. A row that is refused for what it holds is not quoted (P13): that error is
+    raised anew. Let others pass.
     """
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
         if error_code(error) == FORBIDDEN:
             raise ConfigurationError(_forbidden(connection, error)) from error
+        if isinstance(error, (DataError, IntegrityError)) and error.__cause__:  # it has none where it was raised anew
+            text = f"The relay database {connection.alias!r} refuses the message: {named(error)}."
+            raise type(error)(text).with_traceback(error.__traceback__) from None
         advice = _advice(error)
         if advice is None:
             raise
@@ -46,6 +50,22 @@ def explained(connection: BaseDatabaseWrapper) -> Iterator[None]:
         raise QueueUnavailable(
             f"The relay database {connection.alias!r} cannot take mail now: {_first_line(error)}. {advice}"
         ) from error
+
+
+def named(error: BaseException) -> str:
+    """An error without the values it may quote (P13): "IntegrityError 23514 its_constraint".
+
+    What the driver says of a link that cannot be had is kept, no server has spoken then.
+    """
+    name = type(error).__name__
+    if not isinstance(error, DatabaseError):
+        return name
+    diagnosis = getattr(error.__cause__, "diag", None)  # PostgreSQL's drivers have it
+    number = next((argument for argument in error.args[:1] if isinstance(argument, int)), None)
+    facts = (getattr(diagnosis, "sqlstate", None) or number, getattr(diagnosis, "constraint_name", None))
+    if isinstance(error, OperationalError) and not any(facts):
+        return f"{name} ({_first_line(error)})"
+    return " ".join([name, *(str(fact) for fact in facts if fact)])
 
 
 def _forbidden(connection: BaseDatabaseWrapper, error: Exception) -> str:

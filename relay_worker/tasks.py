@@ -1,4 +1,7 @@
-"""The tasks: clock and fan-out, no more. They carry no mail and no ids, and return counts that read well in Flower."""
+"""The tasks: clock and fan-out, no more. They carry no mail and no ids, and return counts that read well in Flower.
+
+What a task raises goes to the log, to Flower, to a result backend and to Sentry: it is `unquoted`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from email_relay.relay import heartbeat as heartbeats
 from email_relay.relay import retention
 from email_relay.relay.drain import drain as drain_queue
 from email_relay.relay.engine import Engine, process_engine
+from email_relay.relay.faults import unquoted
 from email_relay.relay.heartbeat import Pacemaker
 from email_relay.relay.idling import Idleness
 from email_relay.relay.report import DrainReport
@@ -30,24 +34,28 @@ _aside = heartbeats.Aside()
 
 
 @shared_task(name="email_relay.drain")
+@unquoted()
 def drain() -> dict[str, Any]:
     """Drain what is due."""
     return _drain()
 
 
 @shared_task(name="email_relay.dispatch")
+@unquoted()
 def dispatch() -> dict[str, Any]:
     """The same, called in by a backlog."""
     return _drain()
 
 
 @shared_task(name="email_relay.purge")
+@unquoted()
 def purge() -> dict[str, Any]:
     """Delete what is older than its retention."""
     return retention.purge().as_dict()
 
 
 @shared_task(name="email_relay.heartbeat")
+@unquoted()
 def heartbeat() -> dict[str, Any]:
     """Ping the dead man's switch if the relay can do its job."""
     return _aside.beat().as_dict()

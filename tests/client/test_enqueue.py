@@ -6,11 +6,12 @@ import logging
 import threading
 import warnings
 from datetime import datetime, timedelta, timezone
+from traceback import format_exception
 from typing import Any, Callable
 
 import pytest
 from django.core.mail import EmailMessage, get_connection, mail_admins, send_mail, send_mass_mail
-from django.db import DatabaseError, OperationalError, connection, connections, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from email_relay import exceptions, queue
@@ -20,6 +21,7 @@ from email_relay.payload import content_of
 from email_relay.queue import enqueue
 from email_relay.signals import message_queued
 from tests.client.conftest import RolledBack, send_and_roll_back
+from tests.support.constraints import refusing
 
 pytestmark = [
     pytest.mark.django_db,
@@ -292,6 +294,16 @@ def test_a_read_only_database(mail: Callable) -> None:
         with pytest.raises(exceptions.QueueUnavailable, match="read-only"):
             mail().send()
         transaction.set_rollback(True)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("count", [1, 3])
+def test_p13_a_row_that_the_database_refuses_is_not_quoted(mail: Callable, relay_setting: Any, count: int) -> None:
+    """By a constraint of the operator's, say: PostgreSQL's error holds the row."""
+    relay_setting(MESSAGES_BATCH_SIZE=1)
+    with refusing("size < 5"), pytest.raises(IntegrityError, match="23514 refusing") as caught:
+        get_connection().send_messages([mail(SECRET, SECRET, to=[f"{SECRET}@example.org"]) for _ in range(count)])
+    assert SECRET not in "".join(format_exception(caught.type, caught.value, caught.tb))
 
 
 @pytest.mark.django_db(transaction=True)

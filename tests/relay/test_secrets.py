@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from traceback import format_exception
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from email_relay.models import Message
 from email_relay.relay.transport.base import Reply
 from email_relay.relay.transport.memory import MemoryTransport
 from tests.relay.rows import ago, legacy, queued
+from tests.support.constraints import refusing
 
 pytestmark = pytest.mark.django_db
 SECRETS = ("topsecret-subject", "topsecret-body", "topsecret-password", "secret-recipient")
@@ -63,3 +66,18 @@ def test_p13_what_a_drain_reports_are_counts(run):
     secret()
     report = run().as_dict()
     assert not [word for word in SECRETS if word in str(report)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_p13_what_the_database_says_of_a_row_it_refuses_is_not_repeated(run, caplog, monkeypatch):
+    """A verdict that cannot be recorded, and a run of ``runrelay --once`` that fails."""
+    secret()
+    with refusing("status <> 4"):
+        assert run().sent == 0
+    assert "IntegrityError 23514 refusing" in caplog.text
+    Message.objects.update(status=1, lease_token=None, lease_until=None, worker=None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with refusing("status <> 5"), pytest.raises(CommandError, match="IntegrityError 23514 refusing") as caught:
+        call_command("runrelay", once=True)
+    written = caplog.text + "".join(format_exception(caught.type, caught.value, caught.tb))
+    assert not [word for word in SECRETS if word in written]

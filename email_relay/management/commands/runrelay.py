@@ -8,6 +8,7 @@ from django.db import DatabaseError, InterfaceError
 
 from email_relay.exceptions import ConfigurationError
 from email_relay.readiness import missing_migrations
+from email_relay.relay.faults import described
 from email_relay.relay.runner import Runner
 
 
@@ -41,7 +42,8 @@ class Command(BaseCommand):
         try:
             report = runner.once()
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(f"The relay database cannot be reached ({type(error).__name__}).") from error
+            # not "from" it: its text may quote a row (P13)
+            raise CommandError(f"The relay database is in trouble: {described(error)}") from None
         self.stdout.write(
             f"sent {report.sent}, deferred {report.deferred}, failed {report.failed}, "
             f"returned {report.returned} ({report.reason})"
