@@ -45,12 +45,14 @@ class WakeUp(bootsteps.StartStopStep):
 
 def refuse_to_start_unready(**_: Any) -> None:
     """Without its tables the worker says which command to type, and ends."""
-    from django.db import DatabaseError, InterfaceError
+    from django.db import DatabaseError, InterfaceError, connections
 
+    from email_relay.db import relay_alias
     from email_relay.readiness import missing_migrations
 
     try:
         complaint = missing_migrations()
+        connections[relay_alias()].close()  # the main process would hold it as long as it lives, and asks nothing more
     except (DatabaseError, InterfaceError) as error:
         raise SystemExit(
             f"The relay database cannot be reached ({type(error).__name__}). Type: email-relay check"
