@@ -6,9 +6,22 @@ from typing import Any, Sequence
 
 from django.db import connections
 
+from email_relay.relay import bodies
 from email_relay.relay.prepared import Statement
 from email_relay.relay.turns import Turns
 from email_relay.relay.vocabulary import FATAL_LAPSES, LAPSED_LOG, LEASED_COLUMNS, SUSPECT_LAPSES
+
+LARGE = 64 * 1024
+"""Bytes of a body from which on it is worth a round trip of its own."""
+KEY = 6
+MIME = KEY + LEASED_COLUMNS.index("mime")
+DATA = KEY + len(LEASED_COLUMNS)
+
+# A large body stays behind: its row has neither mime nor data. Its length is known without reading it.
+RETURNED = ", ".join(
+    f"CASE WHEN octet_length(m.mime) < {LARGE} THEN m.mime END AS mime" if column == "mime" else f"m.{column}"
+    for column in LEASED_COLUMNS
+)
 
 # The sources are found by skipping through the claim index, the messages by one short index scan for each source and
 # priority. The sub-selects are materialized: an UPDATE over a bare LIMIT may change more rows than it says.
@@ -62,7 +75,7 @@ WITH RECURSIVE lapsed AS (
         lease_until = statement_timestamp() + make_interval(secs => %(seconds)s)
     FROM fit
     WHERE m.id = fit.id AND (fit.place = 1 OR (NOT fit.suspect AND fit.place <= %(rows)s AND fit.before < %(size)s))
-    RETURNING fit.place, {", ".join(f"m.{column}" for column in LEASED_COLUMNS)},
+    RETURNING fit.place, {RETURNED},
               CASE WHEN m.mime IS NULL THEN m.data END AS data
 )
 SELECT statement_timestamp(), server.opened_at IS NOT NULL, server.probe_at <= statement_timestamp(),
@@ -81,7 +94,17 @@ RETURNING lease_token
 
 
 def execute(alias: str, *, turns: Turns, **parameters: Any) -> Sequence[Sequence[Any]]:
-    return CLAIM.rows(alias, {**parameters, **_as_parameters(turns), "lapsed_log": LAPSED_LOG})
+    rows = CLAIM.rows(alias, {**parameters, **_as_parameters(turns), "lapsed_log": LAPSED_LOG})
+    return _with_large_bodies(alias, rows)
+
+
+def _with_large_bodies(alias: str, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """A row that is gone by now keeps none: whoever took it away has taken the lease too."""
+    left_behind = [row[KEY] for row in rows if row[KEY] is not None and row[MIME] is None and row[DATA] is None]
+    if not left_behind:
+        return rows
+    found = bodies.fetch(alias, left_behind)
+    return [(*row[:MIME], found.pop(row[KEY]), *row[MIME + 1 :]) if row[KEY] in found else row for row in rows]
 
 
 def _as_parameters(turns: Turns) -> dict[str, Any]:

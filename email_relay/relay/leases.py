@@ -113,7 +113,8 @@ def claim(
     """Give lapsed leases back, then lease up to ``rows`` due messages of about ``size`` bytes in all.
 
     A single message may exceed ``size``. While the circuit of ``server`` is open nothing is taken. With ``alone`` it takes
-    one suspect and nothing else. ``turns`` holds back sources that have a rate. One statement on PostgreSQL.
+    one suspect and nothing else. ``turns`` holds back sources that have a rate. One statement on PostgreSQL,
+    and one more where bodies are large.
     """
     lease = Lease(secrets.token_hex(16), seconds, time.monotonic())
     module = claim_postgresql if connections[alias].vendor == "postgresql" else claim_portable

@@ -12,7 +12,7 @@ from django.db import connection
 from email_relay.models import Message, Server, Status
 from email_relay.relay import leases
 from email_relay.relay.settle import settle
-from tests.relay.rows import ALIAS, CONTENT, SERVER, ago, claim, claimed, lapse, queued, sending
+from tests.relay.rows import ALIAS, CONTENT, SERVER, ago, claim, claimed, lapse, legacy, queued, sending
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +27,23 @@ def test_a_claim_leases_what_is_due_and_hands_over_all_that_delivering_needs():
     assert mine.refused == {"a@example.com": "550"}
     message.refresh_from_db()
     assert (message.status, message.worker, message.lease_token) == (Status.SENDING, "me:1", mine.lease.token)
+
+
+LARGE_BODY = b"Subject: large\r\n\r\n" + bytes(range(256)) * 1024
+"""Every byte there is, NUL too."""
+
+
+@pytest.mark.parametrize("body", [LARGE_BODY, b"PGCOPY\n\xff\r\n\0" * 9000, b"\xff" * 65535, b"\xff" * 65536, b""])
+def test_p4_a_body_of_any_size_is_handed_over_byte_for_byte(body):
+    queued(mime=body)
+    assert [message.mime for message in claimed()] == [body]
+
+
+def test_p4_large_and_small_bodies_of_one_claim_stay_with_their_messages():
+    bodies = [CONTENT, LARGE_BODY, CONTENT + CONTENT, b"PGCOPY\n\xff\r\n\0" * 9000, LARGE_BODY[::-1]]
+    wanted = {queued(mime=body).id: body for body in bodies}
+    row_of_0x = legacy({"subject": "hello"})
+    assert {message.id: message.mime for message in claimed()} == {**wanted, row_of_0x.id: None}
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.SENT, Status.HELD, Status.CANCELED])

@@ -18,7 +18,8 @@ def framed(content: bytes) -> tuple[bytes, bytes]:
     breaks = content.count(b"\r\n")
     if content.count(b"\n") != breaks or content.count(b"\r") != breaks:
         content = _BARE.sub(b"\r\n", content)
-    if b"\n." in content:
+    # large messages are base64 mostly, which has no dots: the last dot ends the search
+    if content.find(b"\n.", 0, content.rfind(b".") + 1) >= 0:
         content = content.replace(b"\r\n.", b"\r\n..")
     if content.startswith(b"."):
         content = b"." + content
