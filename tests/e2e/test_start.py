@@ -10,7 +10,7 @@ from tests.e2e.service import WORKER, Service
 from tests.support import postgres
 from tests.support.waiting import wait_until
 
-SYNC = re.compile("mingle|sync with")
+SYNC = re.compile("Starting (Mingle|Gossip)")
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def service(tmp_path, postgresql_database, redis_broker, smtp_server):
 
 
 def test_a_worker_asks_no_other_one_at_its_start_and_both_still_answer(service):
+    service.env["LOG_LEVEL"] = "DEBUG"  # names the steps of the start
     with service.worker(*WORKER, "-n", "one@here") as one, service.worker(*WORKER, "-n", "two@here") as two:
         service.clients("shop", count=5)
         service.wait_until_sent(5, one)
