@@ -7,7 +7,7 @@ messages can stand still for as long.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -23,23 +23,20 @@ OUTAGES_KEPT = 50
 ERROR_LENGTH = 500
 
 
-def trip(alias: str, server: str, reason: str, random: Random) -> timedelta:
-    """Open the circuit, or record one more failed probe. Returns the pause before the next probe."""
+def trip(alias: str, server: str, reason: str, random: Random) -> None:
+    """Open the circuit, or record one more failed probe."""
     with transaction.atomic(using=alias):
         Server.objects.using(alias).get_or_create(name=server)
         row = Server.objects.using(alias).select_for_update().get(name=server)
         now = database_now(alias)
-        state = breaker.State.OPEN if row.opened_at else breaker.State.CLOSED
-        tripped = breaker.trip(breaker.Circuit(state, row.failures, row.opened_at, row.probe_at), now, random)
-        row.opened_at, row.failures, row.probe_at = tripped.opened_at, tripped.failures, tripped.probe_at
+        wait = breaker.pause(row.failures, random)
+        row.opened_at, row.failures, row.probe_at = row.opened_at or now, row.failures + 1, now + wait
         row.last_error = reason[:ERROR_LENGTH]
         row.save(using=alias, update_fields=["opened_at", "failures", "probe_at", "last_error", "updated_at"])
-    wait = (row.probe_at or now) - now
     logger.warning(
         "circuit open server=%(server)s failures=%(failures)s next_probe=%(next_probe).0fs reason=%(reason)s",
         {"server": server, "failures": row.failures, "next_probe": wait.total_seconds(), "reason": reason},
     )
-    return wait
 
 
 def take_probe(alias: str, server: str) -> bool:
