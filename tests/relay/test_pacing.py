@@ -6,6 +6,8 @@ import threading
 from collections import Counter
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from email_relay.models import Message, Pace, Status
 from email_relay.relay.pacing import Pacing
@@ -107,3 +109,29 @@ def test_without_a_rate_the_database_is_not_asked(django_assert_num_queries):
         assert pacing.turns() == Turns()
         assert pacing.seconds_to_turn() is None
         assert pacing.admit([]) == ([], [])
+
+
+def test_the_nearest_turn_counts_of_a_source_that_has_mail_due():
+    for source, seconds in (("early", 60), ("late", 600), ("none", 5), ("not yet", 20)):
+        Pace.objects.create(source=source, next_at=ago(-seconds))
+    for source in ("late", "early"):
+        queued(source)
+    queued("not yet", due_at=ago(-3600))
+    pacing = Pacing(ALIAS, Policies({"*": ONE_A_MINUTE}))
+    assert set(pacing.turns().closed) == {"early", "late", "none", "not yet"}
+    assert 50 < pacing.seconds_to_turn() <= 60
+
+
+def test_a_source_whose_rate_was_taken_away_is_open_at_once():
+    Pace.objects.create(source="crm", next_at=ago(-600))
+    assert Pacing(ALIAS, Policies({"shop": ONE_A_MINUTE})).turns().closed == ()
+
+
+def test_a_slot_is_moved_on_by_one_relay_at_a_time():
+    queued("shop")
+    pacing = Pacing(ALIAS, Policies({"shop": ONE_A_MINUTE}))
+    messages = claim(turns=pacing.turns()).messages
+    with CaptureQueriesContext(connection) as queries:
+        pacing.admit(messages)
+    if connection.features.has_select_for_update:
+        assert any("FOR UPDATE" in query["sql"] for query in queries)
