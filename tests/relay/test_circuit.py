@@ -56,11 +56,12 @@ def test_p6_a_closed_circuit_has_no_probe():
 
 def test_p6_outages_are_remembered_up_to_a_number():
     for _ in range(circuit.OUTAGES_KEPT + 1):
-        opened_at = trip().opened_at
+        opened = trip()
+        assert opened.failures == 1, "a new outage counts anew"
         circuit.close(ALIAS, SERVER)
     outages = circuit.outages(ALIAS, SERVER)
     assert len(outages) == circuit.OUTAGES_KEPT
-    assert outages[-1][0] == opened_at, "the latest come last"
+    assert outages[-1][0] == opened.opened_at, "the latest come last"
     circuit.close(ALIAS, SERVER)
     assert circuit.outages(ALIAS, SERVER) == outages, "a circuit that is closed has no outage to end"
 
