@@ -144,3 +144,13 @@ HARMS: tuple[Harm, ...] = (
     empty_broker,
     smtp_away,
 )
+DYING: dict[Harm, int] = {
+    kill_runrelay: 1,
+    kill_worker: 2,
+    kill_pool_process: 1,
+    terminate_runrelay: 0,
+    terminate_worker: 0,
+    stop_past_the_lease: 1,
+    empty_broker: 0,
+}
+"""How many processes such a harm cuts off in mid-sending; the others cut off all there are."""

@@ -5,23 +5,27 @@ One relay is never killed: it is the one whose memory and descriptors are watche
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Iterator
 
 from tests.chaos import gauges
+from tests.chaos.doubles import Account, Arrivals, Strike
 from tests.chaos.fault import NOTHING, Fault, ground
-from tests.chaos.harms import HARMS, Harm
+from tests.chaos.harms import DYING, HARMS, Harm
 from tests.chaos.installation import SLOWLY, Installation
+from tests.chaos.tally import Cost
 from tests.support.smtpserver import Received
 from tests.support.waiting import wait_until
 
 LEASE_SECONDS = 10
 RETENTION_SECONDS = 60
 TICK_SECONDS = 0.25
+RELAYS = 4
+"""Processes that send: two of ``runrelay``, and a pool of two."""
 DRAIN_SECONDS = 240
 """Longer than a probe that is lost with its relay's connection holds up the next one."""
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "MESSAGES_RETENTION_SECONDS": RETENTION_SECONDS, "EMPTY_QUEUE_SLEEP": 1}
@@ -37,14 +41,13 @@ class Verdict:
     sent: int
     lost: int
     doubled: int
-    astray: int
-    harms: Counter[str]
+    account: Account
     readings: list[gauges.Reading]
     grown: list[str]
 
     @property
     def well(self) -> bool:
-        return not (self.lost or self.astray or self.grown)
+        return not (self.lost or self.account.astray or self.account.excess or self.grown)
 
     def as_dict(self) -> dict[str, Any]:
         first, last = self.readings[min(1, len(self.readings) - 1)], self.readings[-1]
@@ -54,8 +57,9 @@ class Verdict:
             "rate": round(self.sent / self.seconds),
             "lost": self.lost,
             "doubled": self.doubled,
-            "astray": self.astray,
-            "faults": sum(self.harms.values()),
+            "astray": len(self.account.astray),
+            "faults": len(self.account.strikes),
+            "doubles": self.account.by_harm(),
             "rss_mib": [round(reading.rss / gauges.MIB, 1) for reading in (first, last)],
             "descriptors": [first.descriptors, last.descriptors],
             "table_mib": round(max(reading.table for reading in self.readings) / gauges.MIB, 1),
@@ -63,10 +67,9 @@ class Verdict:
         }
 
     def __str__(self) -> str:
-        harms = ", ".join(f"{name} {count}" for name, count in sorted(self.harms.items()))
         grown = f"GROWN: {', '.join(self.grown)}" if self.grown else "nothing grew"
         short = "" if gauges.long_enough(self.readings) else " (too short to judge growth)"
-        return f"faults injected: {harms}\n{self.as_dict()}\n{grown}{short}"
+        return f"{self.account}\n{json.dumps(self.as_dict(), indent=1)}\n{grown}{short}"
 
 
 @dataclass
@@ -78,9 +81,8 @@ class Soak:
     seconds: float
     every: float = 15.0
     lease: float = LEASE_SECONDS
-    arrived: Counter[str] = field(default_factory=Counter)
-    in_doubt: set[str] = field(default_factory=set)
-    harms: Counter[str] = field(default_factory=Counter)
+    arrived: Arrivals = field(default_factory=Arrivals)
+    strikes: list[Strike] = field(default_factory=list)
     readings: list[gauges.Reading] = field(default_factory=list)
 
     def run(self) -> Verdict:
@@ -107,7 +109,9 @@ class Soak:
     # mail
 
     def _count(self, message: Received) -> None:
-        self.arrived.update(message.rcpt_to)
+        now = time.monotonic() - self.began
+        for to in message.rcpt_to:
+            self.arrived.note(to, now)
 
     def _feed(self) -> None:
         """At the rate, as far as the database takes it; a refused insert is made again."""
@@ -142,22 +146,17 @@ class Soak:
             if now >= 60 * minute:
                 self._read(now)
                 minute += 1
-            if now > self.every * (sum(self.harms.values()) + 1):
+            if now > self.every * (len(self.strikes) + 1):
                 self._harm(next(due))
             time.sleep(0.2)
 
     def _harm(self, harm: Harm) -> None:
-        began, doubled = time.monotonic(), self._doubled()
+        began = time.monotonic() - self.began
         in_doubt = harm(self)
-        self.in_doubt |= in_doubt
-        self.harms[harm.__name__] += 1
-        took = time.monotonic() - began
-        print(
-            f"{began - self.began:6.0f} s  {harm.__name__} {took:.1f} s, doubled before {doubled}, in doubt {len(in_doubt)}"
-        )
-
-    def _doubled(self) -> int:
-        return sum(self.arrived.values()) - len(self.arrived)
+        ended = time.monotonic() - self.began
+        cost = Cost(frozenset(in_doubt), DYING.get(harm, RELAYS))
+        self.strikes.append(Strike(harm.__name__, began, ended, cost))
+        print(f"{began:6.0f} s  {harm.__name__} {ended - began:.1f} s, in hand {len(in_doubt)}", flush=True)
 
     @staticmethod
     def _order() -> Iterator[Harm]:
@@ -168,7 +167,9 @@ class Soak:
     def _read(self, now: float) -> None:
         reading = gauges.read(self.site, now, self.veteran.pid, self.worker.members())
         self.readings.append(reading)
-        print(f"{reading}  in {self.site.filled} out {len(self.arrived)} doubled {self._doubled()}", flush=True)
+        print(
+            f"{reading}  in {self.site.filled} out {len(self.arrived)} doubled {len(self.arrived.copies)}", flush=True
+        )
 
     # the end
 
@@ -180,14 +181,12 @@ class Soak:
             print(f"not everything arrived: {self.site.states()}\n{logs}", flush=True)
         seconds = time.monotonic() - self.began
         self._read(seconds)
-        doubled = {to for to, times in self.arrived.items() if times > 1}
         return Verdict(
             seconds=seconds,
             sent=len(self.arrived),
             lost=self.site.filled - len(self.arrived),
-            doubled=self._doubled(),
-            astray=len(doubled - self.in_doubt),
-            harms=self.harms,
+            doubled=len(self.arrived.copies),
+            account=Account.of(self.arrived.copies, self.strikes),
             readings=self.readings,
             grown=gauges.growth(self.readings),
         )
