@@ -15,7 +15,7 @@ from typing import Any, Iterator
 from tests.chaos import gauges
 from tests.chaos.doubles import Account, Arrivals, Strike
 from tests.chaos.fault import NOTHING, Fault, ground
-from tests.chaos.harms import DYING, HARMS, Harm
+from tests.chaos.harms import DYING, HARMS, Harm, kill_runrelay, kill_worker
 from tests.chaos.installation import SLOWLY, Installation
 from tests.chaos.tally import Cost
 from tests.support.smtpserver import Received
@@ -44,10 +44,11 @@ class Verdict:
     account: Account
     readings: list[gauges.Reading]
     grown: list[str]
+    broken: list[str]
 
     @property
     def well(self) -> bool:
-        return not (self.lost or self.account.astray or self.account.excess or self.grown)
+        return not (self.lost or self.account.astray or self.account.excess or self.grown or self.broken)
 
     def as_dict(self) -> dict[str, Any]:
         first, last = self.readings[min(1, len(self.readings) - 1)], self.readings[-1]
@@ -69,7 +70,8 @@ class Verdict:
     def __str__(self) -> str:
         grown = f"GROWN: {', '.join(self.grown)}" if self.grown else "nothing grew"
         short = "" if gauges.long_enough(self.readings) else " (too short to judge growth)"
-        return f"{self.account}\n{json.dumps(self.as_dict(), indent=1)}\n{grown}{short}"
+        broken = "".join(f"\nNOT SURVIVED: {what}" for what in self.broken)
+        return f"{self.account}\n{json.dumps(self.as_dict(), indent=1)}\n{grown}{short}{broken}"
 
 
 @dataclass
@@ -84,6 +86,7 @@ class Soak:
     arrived: Arrivals = field(default_factory=Arrivals)
     strikes: list[Strike] = field(default_factory=list)
     readings: list[gauges.Reading] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
 
     def run(self) -> Verdict:
         self.site.smtp.keep = False
@@ -152,11 +155,20 @@ class Soak:
 
     def _harm(self, harm: Harm) -> None:
         began = time.monotonic() - self.began
-        in_doubt = harm(self)
+        in_doubt = self._survived(harm)
         ended = time.monotonic() - self.began
         cost = Cost(frozenset(in_doubt), DYING.get(harm, RELAYS))
         self.strikes.append(Strike(harm.__name__, began, ended, cost))
         print(f"{began:6.0f} s  {harm.__name__} {ended - began:.1f} s, in hand {len(in_doubt)}", flush=True)
+
+    def _survived(self, harm: Harm) -> set[str]:
+        """A harm that ends in a broken promise is told at the end, and the soak goes on without the processes in trouble."""
+        try:
+            return harm(self)
+        except AssertionError as error:
+            self.broken.append(f"{harm.__name__}: {error}")
+            print(f"NOT SURVIVED: {self.broken[-1]}", flush=True)
+            return kill_runrelay(self) | kill_worker(self)
 
     @staticmethod
     def _order() -> Iterator[Harm]:
@@ -189,6 +201,7 @@ class Soak:
             account=Account.of(self.arrived.copies, self.strikes),
             readings=self.readings,
             grown=gauges.growth(self.readings),
+            broken=self.broken,
         )
 
 
