@@ -47,4 +47,17 @@ def _soak(figures: Any) -> list[str]:
         f"{memory[1]} MiB at the end, {descriptors[0]} and {descriptors[1]} file descriptors. The table was never larger than "
         f"{figures['table_mib']} MiB, its indexes {figures['indexes_mib']} MiB.",
         "",
+        *_doubles(figures.get("doubles", {})),
     ]
+
+
+def _doubles(harms: Any) -> list[str]:
+    """Which faults of the soak doubled what; P2 allows what was in hand and not recorded as the fault struck."""
+    if not harms:
+        return []
+    head = ["| fault of the soak | times | doubled | most at once | P2 allows |", "|---" * 5 + "|"]
+    rows = [
+        f"| {harm.replace('_', ' ')} | {row['times']} | {row['doubled']} | {row['most']} | {row['allowed']} |"
+        for harm, row in harms.items()
+    ]
+    return [*head, *rows, ""]

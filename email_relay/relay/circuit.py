@@ -39,10 +39,10 @@ def trip(alias: str, server: str, reason: str, random: Random) -> None:
     )
 
 
-def take_probe(alias: str, server: str) -> bool:
-    """True for the one relay that may try the server now."""
+def take_probe(alias: str, server: str, lease_seconds: float) -> bool:
+    """True for the one relay that may try the server now; where it dies of that, another may once a lease would be over."""
     due = Server.objects.using(alias).filter(name=server, opened_at__isnull=False, probe_at__lte=DatabaseNow())
-    return due.update(probe_at=database_now(alias) + breaker.PROBE_TIME) > 0
+    return due.update(probe_at=database_now(alias) + breaker.probe_time(lease_seconds)) > 0
 
 
 def close(alias: str, server: str) -> None:

@@ -29,6 +29,7 @@ from email_relay.relay.keeping import keep
 from email_relay.relay.observers import timed
 from email_relay.relay.outcomes import Judge, Verdict
 from email_relay.relay.pacing import Pacing
+from email_relay.relay.prepared import make_ready
 from email_relay.relay.report import DrainReport, Stop
 from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
 from email_relay.relay.vocabulary import SUSPECT_LAPSES
@@ -92,6 +93,7 @@ class Drain:
         self._delivered = 0
 
     def run(self) -> DrainReport:
+        make_ready(self.engine.alias)
         if not self.turn.begin():
             return DrainReport(more=True, reason=BETWEEN_BATCHES)
         try:
@@ -360,12 +362,15 @@ class Drain:
     def _circuit_open(self, probe_due: bool) -> None:
         if self.hand.out:
             self._take_back()
-        if not (probe_due and circuit.take_probe(self.engine.alias, self.engine.server)):
+        if not (probe_due and self._takes_probe()):
             self._close(CIRCUIT_OPEN)
         elif self._answers():
             circuit.close(self.engine.alias, self.engine.server)
         else:
             self._close(CIRCUIT_OPEN)
+
+    def _takes_probe(self) -> bool:
+        return circuit.take_probe(self.engine.alias, self.engine.server, self.engine.settings.LEASE_SECONDS)
 
     def _answers(self) -> bool:
         """Connect and log in; no message is touched."""

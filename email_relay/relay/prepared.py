@@ -24,9 +24,12 @@ REFUSALS = {
 }
 """SQLSTATEs by which PostgreSQL refuses to prepare or execute, before anything is done."""
 
-SETTINGS = """
+LOCK_SECONDS = 5
+"""A link that waits longer for a lock gives up, and is tried again: while the driver waits, no signal is heard."""
+SETTINGS = f"""
 SELECT set_config(name, value, false) FROM pg_settings
-JOIN (VALUES ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan')) AS wanted (name, value) USING (name)
+JOIN (VALUES ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('lock_timeout', '{LOCK_SECONDS}s'))
+    AS wanted (name, value) USING (name)
 """
 """Beside a big table the planner thinks such a statement worth compiling, which takes ten times as long as running it.
 
@@ -76,6 +79,12 @@ class Statement:
                 cursor.execute(self._prepare)
             link.names.add(self.name)
         return _fetch(alias, self._execute, parameters)
+
+
+def make_ready(alias: str) -> None:
+    """Once for each link of a relay, before anything else is asked of it."""
+    if connections[alias].vendor == "postgresql":
+        _link(connections[alias])
 
 
 def _link(connection: BaseDatabaseWrapper) -> Link:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import contextmanager
 from typing import Iterator
 
 from tests.chaos.fault import fault
 from tests.chaos.installation import Installation, end_well
+from tests.chaos.stops import GRACE_SECONDS
 from tests.support import postgres
 from tests.support.processes import Process
 from tests.support.waiting import wait_until
@@ -115,7 +117,7 @@ def locked_at_settle(site: Installation) -> None:
         site.fill()
         site.in_the_middle(10)
         with locked(site):
-            wait_until(lambda: _waits(site, "unnest"), 60, "a relay that waits to record")
+            wait_until(lambda: _waits(site, "email_relay_settle"), 60, "a relay that waits to record")
             time.sleep(2)
         _goes_on(site, relay, worker)
 
@@ -125,9 +127,29 @@ def locked_at_claim(site: Installation) -> None:
     with _runrelay_and_worker(site) as (relay, worker):
         site.fill()
         with locked(site):
-            wait_until(lambda: _waits(site, "RECURSIVE"), 60, "a relay that waits to claim")
+            wait_until(lambda: _waits(site, "email_relay_claim"), 60, "a relay that waits to claim")
             time.sleep(2)
         _goes_on(site, relay, worker)
+
+
+@fault("SIGTERM while a migration holds its lock", LEASE_SECONDS=LEASE)
+def told_to_stop_while_locked(site: Installation) -> None:
+    """What nobody has in hand keeps no relay from ending."""
+    with _runrelay_and_worker(site) as (relay, worker):
+        wait_until(lambda: site.execute(IDLE), 60, "an idle relay")
+        with locked(site):
+            wait_until(lambda: _waiting(site) > 1, 60, "both to wait for the table")
+            for process in (relay, worker):
+                process.send_group(signal.SIGTERM)
+            for process in (relay, worker):
+                assert process.wait(GRACE_SECONDS) == 0, process.tail()
+    site.fill()
+    with site.relay() as successor:
+        _goes_on(site, successor)
+
+
+def _waiting(site: Installation) -> int:
+    return sum("email_relay_claim" in query for (query,) in site.execute(WAITING))
 
 
 def _waits(site: Installation, word: str) -> bool:
@@ -169,4 +191,5 @@ FAULTS = (
     read_only,
     locked_at_settle,
     locked_at_claim,
+    told_to_stop_while_locked,
 )

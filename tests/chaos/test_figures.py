@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos import gauges
+from tests.chaos.doubles import Account, Arrivals, Strike
 from tests.chaos.tally import WINDOW, Cost, Tally
 
 MIB = gauges.MIB
@@ -47,3 +48,41 @@ def test_a_message_that_never_came_is_lost():
 
 def test_each_of_the_dead_may_double_its_window_at_most():
     assert Cost(frozenset(map(str, range(1000))), 2).allowed == 2 * WINDOW
+
+
+def account(*arrivals: tuple[str, float], strikes: list[Strike]) -> Account:
+    arrived = Arrivals()
+    for to, at in arrivals:
+        arrived.note(to, at)
+    return Account.of(arrived.copies, strikes)
+
+
+KILL = Strike("kill", 10, 11, Cost(frozenset("ab"), 1))
+STOP = Strike("stop", 30, 31, Cost())
+
+
+def test_a_copy_is_charged_to_the_fault_that_had_it_in_hand():
+    found = account(("a", 10.5), ("b", 10), ("a", 20), ("b", 21), strikes=[KILL, STOP])
+    assert (found.astray, found.excess) == ([], [])
+    assert found.by_harm() == {
+        "kill": {"times": 1, "doubled": 2, "most": 2, "allowed": 2},
+        "stop": {"times": 1, "doubled": 0, "most": 0, "allowed": 0},
+    }
+    assert "kill doubled 2 of at most 2; the copies came at 20 to 21 s" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("to", "first", "again"),
+    [("c", 10, 20), ("a", 15, 20), ("a", 5, 9), ("a", 30.5, 35)],
+    ids=["in nobody's hand", "sent after it", "both before it", "a stop doubles nothing"],
+)
+def test_a_copy_that_no_fault_explains_is_astray(to, first, again):
+    found = account((to, first), (to, again), strikes=[KILL, STOP])
+    assert [copy.to for copy in found.astray] == [to]
+    assert f"ASTRAY: {to}" in str(found)
+
+
+def test_more_copies_than_the_dead_had_in_hand_break_p2():
+    assert account(("a", 1), ("a", 12), ("a", 13), strikes=[KILL]).excess == []
+    thrice = account(("a", 1), ("a", 10), ("a", 11), ("a", 12), strikes=[KILL])
+    assert thrice.excess == [KILL]

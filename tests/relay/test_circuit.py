@@ -36,16 +36,16 @@ def test_p6_failures_that_two_relays_report_at_once_both_count():
 
 def test_p6_the_probe_is_taken_by_one_and_only_once_it_is_due():
     trip()
-    assert not circuit.take_probe(ALIAS, SERVER)
+    assert not circuit.take_probe(ALIAS, SERVER, 120)
     Server.objects.update(probe_at=ago(1))
-    assert [circuit.take_probe(ALIAS, SERVER) for _ in range(2)] == [True, False]
+    assert [circuit.take_probe(ALIAS, SERVER, 120) for _ in range(2)] == [True, False]
     left = Server.objects.get().probe_at - ago(0)
     assert timedelta() < left <= breaker.PROBE_TIME, "a prober that dies holds nobody up for ever"
 
 
 def test_p6_a_closed_circuit_has_no_probe():
     assert circuit.seconds_to_probe(ALIAS, SERVER) is None
-    assert not circuit.take_probe(ALIAS, SERVER)
+    assert not circuit.take_probe(ALIAS, SERVER, 120)
     trip()
     assert 3 < circuit.seconds_to_probe(ALIAS, SERVER) <= 5
     Server.objects.update(probe_at=ago(1))
