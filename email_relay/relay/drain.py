@@ -20,7 +20,8 @@ from email_relay.models import Status
 from email_relay.relay import circuit, leases, throttle, workers
 from email_relay.relay.allowance import Allowance
 from email_relay.relay.batches import BatchTurn
-from email_relay.relay.dispatch import Returned, Unreachable
+from email_relay.relay.claim_size import ClaimSize
+from email_relay.relay.dispatch import Job, Returned, Unreachable
 from email_relay.relay.engine import Engine, process_engine
 from email_relay.relay.gate import Passage, sift
 from email_relay.relay.hand import Hand
@@ -32,13 +33,11 @@ from email_relay.relay.pacing import Pacing
 from email_relay.relay.prepared import make_ready
 from email_relay.relay.report import DrainReport, Stop
 from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
+from email_relay.relay.turns import in_turns
 from email_relay.relay.vocabulary import SUSPECT_LAPSES
 
 logger = logging.getLogger("email_relay.relay")
 
-FIRST_ROWS = 64
-HORIZON_SECONDS = 0.05
-"""A claim is sized to be sent within about this: a newcomer's turn is never further away (P7)."""
 TICK_SECONDS = 0.05
 PACED_SECONDS = 0.25
 """How long a drain that waits for a paced source looks away from the others."""
@@ -82,6 +81,7 @@ class Drain:
         self.pacing = Pacing(engine.alias, engine.policies)
         self.allowance = Allowance(engine)
         self.turn = BatchTurn(engine.alias, engine.server, engine.settings)
+        self.size = ClaimSize(engine.settings.CLAIM_MAX_ROWS, time.monotonic())
         self.taken = 0
         self.suspects = False
         self._closing = ""
@@ -89,8 +89,6 @@ class Drain:
         self._tripped = False
         self._claim_again_at = 0.0
         self._clock = (datetime.now(timezone.utc), time.monotonic())
-        self._began = time.monotonic()
-        self._delivered = 0
 
     def run(self) -> DrainReport:
         make_ready(self.engine.alias)
@@ -162,6 +160,7 @@ class Drain:
     def _claim(self, rows: int) -> bool:
         """Whether it brought messages."""
         alone = self.suspects and not self.hand
+        began = time.monotonic()
         with timed("claim", self.engine.server):
             claim = leases.claim(
                 self.engine.alias,
@@ -174,6 +173,7 @@ class Drain:
                 turns=self.pacing.turns(),
             )
         self._clock = (claim.now, time.monotonic())
+        self.size.claimed(rows, len(claim.messages), time.monotonic() - began)
         self.suspects = claim.suspects and not alone
         if claim.circuit_open:
             self._circuit_open(claim.probe_due)
@@ -194,24 +194,16 @@ class Drain:
         return self._has_room()
 
     def _has_room(self) -> bool:
-        """Half of a claim or less is left, in messages and in bytes: what is held is bounded by both (P10)."""
-        if len(self.hand) > self._rows() // 2:
-            return False
-        return self.hand.size() <= self.engine.settings.CLAIM_MAX_BYTES // 2
+        """What is held is bounded in messages and in bytes (P10)."""
+        return self._rows() > 0 and self.hand.size() <= self.engine.settings.CLAIM_MAX_BYTES // 2
 
     def _holds_suspect(self) -> bool:
         return any(passage.message.lapse_count >= SUSPECT_LAPSES for passage in self.hand.out.values())
 
     def _rows(self) -> int:
-        """As many as go out within the horizon, within the limits."""
-        settings = self.engine.settings
-        rows = FIRST_ROWS
-        if self._delivered:
-            rate = self._delivered / max(time.monotonic() - self._began, 0.001)
-            rows = max(int(rate * HORIZON_SECONDS), 2 * self.engine.dispatcher.most)
-        if settings.EMAIL_MAX_BATCH is not None:
-            rows = min(rows, settings.EMAIL_MAX_BATCH - self.taken)
-        return max(1, min(rows, settings.CLAIM_MAX_ROWS))
+        rows = self.size.rows(len(self.hand), self.engine.dispatcher.most, time.monotonic())
+        limit = self.engine.settings.EMAIL_MAX_BATCH
+        return rows if limit is None else min(rows, limit - self.taken)
 
     def _paced_mail_is_near(self) -> bool:
         """Wait a little for a source that has a rate; what is further away than a pause is left to the next drain."""
@@ -228,7 +220,7 @@ class Drain:
         self.hand.take(passages)
         for verdict in verdicts:
             self._judged(verdict)
-        self.engine.dispatcher.submit([passage.job for passage in passages])
+        self._submit([passage.job for passage in passages])
         if first:
             # the mail is on its way: these may take their time
             outages = circuit.outages(self.engine.alias, self.engine.server)
@@ -237,6 +229,12 @@ class Drain:
         if self.on_backlog is not None and len(claim.messages) >= rows:
             self.on_backlog()
             self.on_backlog = None
+
+    def _submit(self, jobs: List[Job]) -> None:
+        """A source that comes late does not wait for what others have in hand (P7)."""
+        if len(self.hand.sources()) > 1:
+            jobs = in_turns([*self.engine.dispatcher.take_back(), *jobs], self.hand.source)
+        self.engine.dispatcher.submit(jobs)
 
     def _sifted(self, claim: leases.Claim) -> Tuple[List[Passage], List[Verdict]]:
         try:
@@ -270,8 +268,6 @@ class Drain:
                 self._unreachable(report)
             else:
                 self._close("no thread for a session", more=True)
-            if self.hand.flush_due():
-                return
             report = dispatcher.report(0)
 
     def _look_for_the_missing(self) -> None:
@@ -284,7 +280,7 @@ class Drain:
         message = self.hand.back(delivery.parcel)
         if message is None:
             return
-        self._delivered += 1
+        self.size.delivered()
         self._judged(self.judge.judge(message, delivery, self._now()))
         self.engine.dispatcher.observe(delivery.seconds)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Optional, Set
 
+from email_relay.relay.dispatch import Job
 from email_relay.relay.gate import Passage
 from email_relay.relay.leases import Lease, Leased
 from email_relay.relay.outcomes import Verdict
 from email_relay.relay.transport.base import Parcel
 
-FLUSH_ROWS = 100
+FLUSH_ROWS = 32
 FLUSH_SECONDS = 0.02
 """A killed relay can double what is sent and not yet recorded: the window is small (P2)."""
 
@@ -30,6 +31,15 @@ class Hand:
     def size(self) -> int:
         """Bytes of the messages that are out."""
         return sum(passage.message.size for passage in self.out.values())
+
+    def source(self, job: Job) -> str:
+        """Whose message a job that is out delivers; "" for one of an earlier claim, which is nobody's any more."""
+        passage = self.out.get(job.parcel.key)
+        return passage.message.source if passage else ""
+
+    def sources(self) -> Set[str]:
+        """Those that have something out."""
+        return {passage.message.source for passage in self.out.values()}
 
     def empty(self) -> bool:
         return not (self.out or self.verdicts or self.returns)

@@ -1,9 +1,12 @@
-"""Pure: which sources a claim passes by, and which give it a single message, because they have a rate of their own."""
+"""Pure: whose turn it is. Which sources a claim passes by or asks for one message only, and who goes out next of those in hand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from itertools import chain, zip_longest
+from typing import Callable, Dict, Iterable, List, Tuple, TypeVar
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -23,3 +26,12 @@ class Turns:
 
 ALL = Turns()
 """No source has a rate."""
+
+
+def in_turns(items: Iterable[Item], source: Callable[[Item], str]) -> List[Item]:
+    """One of each source, then a second of each, and so on; within a source the order stays (P7)."""
+    by_source: Dict[str, List[Item]] = {}
+    for item in items:
+        by_source.setdefault(source(item), []).append(item)
+    rounds = zip_longest(*by_source.values(), fillvalue=None)
+    return [item for item in chain.from_iterable(rounds) if item is not None]
