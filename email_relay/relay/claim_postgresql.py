@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Sequence
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from email_relay.relay import bodies
 from email_relay.relay.prepared import Statement
@@ -86,6 +87,11 @@ ORDER BY taken.place
 """,
 )
 
+GIVE_BACK = """
+UPDATE email_relay_message SET status = 1, worker = NULL, lease_token = NULL, lease_until = NULL
+WHERE status = 5 AND lease_token = %s
+"""
+
 EXTEND = """
 UPDATE email_relay_message SET lease_until = statement_timestamp() + make_interval(secs => %s)
 WHERE status = 5 AND lease_token = ANY(%s)
@@ -95,16 +101,26 @@ RETURNING lease_token
 
 def execute(alias: str, *, turns: Turns, **parameters: Any) -> Sequence[Sequence[Any]]:
     rows = CLAIM.rows(alias, {**parameters, **_as_parameters(turns), "lapsed_log": LAPSED_LOG})
-    return _with_large_bodies(alias, rows)
+    return _with_large_bodies(alias, rows, parameters["token"])
 
 
-def _with_large_bodies(alias: str, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+def _with_large_bodies(alias: str, rows: Sequence[Sequence[Any]], token: str) -> Sequence[Sequence[Any]]:
     """A row that is gone by now keeps none: whoever took it away has taken the lease too."""
     left_behind = [row[KEY] for row in rows if row[KEY] is not None and row[MIME] is None and row[DATA] is None]
     if not left_behind:
         return rows
-    found = bodies.fetch(alias, left_behind)
+    try:
+        found = bodies.fetch(alias, left_behind)
+    except DatabaseError:
+        _give_back(alias, token)
+        raise
     return [(*row[:MIME], found.pop(row[KEY]), *row[MIME + 1 :]) if row[KEY] in found else row for row in rows]
+
+
+def _give_back(alias: str, token: str) -> None:
+    """Nobody was at fault: no lapse is charged, unless the link is gone and the lease has to end by itself."""
+    with suppress(DatabaseError, InterfaceError), connections[alias].cursor() as cursor:
+        cursor.execute(GIVE_BACK, [token])
 
 
 def _as_parameters(turns: Turns) -> dict[str, Any]:

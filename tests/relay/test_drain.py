@@ -570,6 +570,32 @@ def test_what_comes_while_the_last_message_is_out_goes_in_the_same_drain(run, mo
     assert run(transport).sent == 2
 
 
+def test_p7_a_newcomer_goes_out_before_what_is_already_in_hand_of_others(run, monkeypatch):
+    for _ in range(150):
+        queued("newsletter")
+    turns, claimed, take = itertools.count(1), threading.Event(), Hand.take
+
+    def hold_until_the_newcomer_is_claimed(_parcel, _to):
+        if next(turns) == 40:
+            claimed.wait(60)
+
+    def notice(hand, passages):
+        take(hand, passages)
+        if "shop" in hand.sources():
+            claimed.set()
+
+    transport = MemoryTransport(hold_until_the_newcomer_is_claimed, gate=threading.Event())
+
+    def act():
+        queued("shop", recipients=["reset@example.com"])
+        transport.gate.set()
+
+    monkeypatch.setattr(Hand, "take", notice)
+    after_some_turns(monkeypatch, act)
+    assert run(transport).sent == 151
+    assert transport.accepted().index("reset@example.com") < 50, "64 were in hand"
+
+
 def test_p5_a_suspect_is_not_starved_by_mail_that_keeps_coming(run, monkeypatch):
     queued(lapse_count=leases.SUSPECT_LAPSES, recipients=["suspect@example.com"])
     coming, original = iter(range(30)), leases.claim

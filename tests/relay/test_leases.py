@@ -7,10 +7,10 @@ import time
 from collections import Counter
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from email_relay.models import Message, Server, Status
-from email_relay.relay import leases
+from email_relay.relay import bodies, leases
 from email_relay.relay.settle import settle
 from tests.relay.rows import ALIAS, CONTENT, SERVER, ago, claim, claimed, lapse, legacy, queued, sending
 
@@ -37,6 +37,21 @@ LARGE_BODY = b"Subject: large\r\n\r\n" + bytes(range(256)) * 1024
 def test_p4_a_body_of_any_size_is_handed_over_byte_for_byte(body):
     queued(mime=body)
     assert [message.mime for message in claimed()] == [body]
+
+
+def test_p1_a_claim_whose_large_bodies_cannot_be_had_is_given_back_uncharged(monkeypatch):
+    message = queued(mime=LARGE_BODY)
+
+    def fetch(*_):
+        raise OperationalError("canceling statement due to statement timeout")
+
+    if connection.vendor != "postgresql":
+        pytest.skip("elsewhere a claim brings every body")
+    monkeypatch.setattr(bodies, "fetch", fetch)
+    with pytest.raises(OperationalError):
+        claim()
+    message.refresh_from_db()
+    assert (message.status, message.lapse_count, message.worker) == (Status.QUEUED, 0, None)
 
 
 def test_p4_large_and_small_bodies_of_one_claim_stay_with_their_messages():
