@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from email_relay.exceptions import UnreadablePayload
 from email_relay.models import Message, Status, Suppression
 from email_relay.relay import gate
 from email_relay.relay.transport.memory import MemoryTransport
@@ -60,3 +61,15 @@ def test_a_bounce_goes_out_with_the_empty_sender(run):
     transport = MemoryTransport()
     run(transport)
     assert [delivery.parcel.sender for delivery in transport.delivered] == ["", ""]
+
+
+def test_p13_why_a_row_cannot_be_read_stands_in_the_row_and_in_no_log(run, monkeypatch, caplog):
+    def unreadable(_):
+        raise UnreadablePayload("no address: secret-recipient")
+
+    monkeypatch.setattr(gate, "content_of", unreadable)
+    queued(mime=None)
+    assert run().failed == 1
+    assert "secret-recipient" in Message.objects.get().log
+    assert "Cannot be read." in caplog.text
+    assert "secret-recipient" not in caplog.text
