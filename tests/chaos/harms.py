@@ -62,8 +62,11 @@ def terminate_worker(soak: Soak) -> set[str]:
 def _ends_well(soak: Soak, process: Process) -> None:
     members = process.members()
     process.send_group(signal.SIGTERM)
-    assert process.wait(60) == 0, process.tail()
-    wait_until(lambda: not process.group_running, 60, "the end of the whole group")
+    try:
+        wait_until(lambda: not process.group_running, 60, "the end of the whole group")
+    except AssertionError as error:
+        raise AssertionError(f"{process.tail(20)}\n{process.stacks()}") from error
+    assert process.wait(1) == 0, process.tail()
     assert not soak.site.held(*members), "something is still in the hand of a relay that has ended"
 
 

@@ -126,6 +126,14 @@ class Process:
         """The group without its main process."""
         return [pid for pid in self.members() if pid != self.pid]
 
+    def stacks(self) -> str:
+        """Where each process of the group stands, by its last words: SIGABRT ends it."""
+        before = len(self.output)
+        for pid in self.members():
+            os.kill(pid, signal.SIGABRT)
+        wait_until(lambda: not self.group_running, 30, f"the end of group {self.pid}")
+        return self.output[before:]
+
     def kill(self) -> None:
         """kill -9 for the whole group, and wait until it is gone."""
         self.send_group(signal.SIGKILL)
@@ -137,6 +145,7 @@ def environment(extra: Mapping[str, object]) -> dict[str, str]:
     """This environment plus *extra*; a value of None takes a variable away."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "DJANGO_SETTINGS_"))}
     env["PYTHONUNBUFFERED"] = "1"
+    env["PYTHONFAULTHANDLER"] = "1"
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH", "")]))
     env.update({key: str(value) for key, value in extra.items() if value is not None})
     for key, value in extra.items():
