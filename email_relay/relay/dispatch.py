@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Sequence, Union
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from email_relay.exceptions import ServerUnavailable, SessionEnded
 from email_relay.relay.faults import described
@@ -29,8 +29,7 @@ QUICK_SECONDS = 0.0025
 """A session for each so many seconds that one transaction takes: more would only contend for this process."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A parcel, and the lease that allows its delivery."""
 
     parcel: Parcel

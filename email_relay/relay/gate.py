@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from typing import Iterable, List, Set, Tuple
+from typing import Iterable, List, NamedTuple, Set, Tuple
 
 from email_relay.exceptions import UnreadablePayload
 from email_relay.models import Suppression
@@ -22,8 +21,7 @@ SUPPRESSED = "suppressed: this address is on the relay's suppression list"
 CHUNK = 500
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(NamedTuple):
     """A message that may go, as it will be judged afterwards, and its job."""
 
     message: Leased
@@ -75,7 +73,7 @@ def _readable(message: Leased) -> Tuple[Leased, bytes]:
             raise UnreadablePayload("the row has no list of recipients")
         return message, message.mime
     sender, recipients, content = content_of(message)
-    return replace(message, sender=sender, recipients=list(recipients)), content
+    return message._replace(sender=sender, recipients=list(recipients)), content
 
 
 def _without_suppressed(alias: str, passages: Iterable[Passage]) -> Tuple[List[Passage], List[Verdict]]:
@@ -92,7 +90,7 @@ def _left(message: Leased, suppressed: Set[str]) -> Leased:
     if not stopped:
         return message
     left = [to for to in message.owed if to not in stopped]
-    return replace(message, pending=left, refused={**message.refused, **dict.fromkeys(stopped, SUPPRESSED)})
+    return message._replace(pending=left, refused={**message.refused, **dict.fromkeys(stopped, SUPPRESSED)})
 
 
 def _suppressed(alias: str, messages: Iterable[Leased]) -> Set[str]:

@@ -22,7 +22,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from django.db import connections
 
@@ -58,8 +58,7 @@ class Lease:
         self.started = float("-inf")
 
 
-@dataclass(frozen=True)
-class Leased:
+class Leased(NamedTuple):
     """One message in hand: what delivering and judging it needs, no more."""
 
     id: int

@@ -7,9 +7,10 @@ retries or its lifetime are over. Recipients beyond the number a server takes at
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Dict, List, Mapping, Optional, Tuple
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from email_relay.models import Status
 from email_relay.relay.leases import Leased
@@ -19,11 +20,12 @@ from email_relay.relay.transport.base import NO_REPLY, Delivery, Reply
 
 UNMENTIONED = Reply(NO_REPLY, "the way out said nothing about this recipient")
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 Outages = Tuple[Tuple[datetime, datetime], ...]
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is to be recorded about one leased message. ``replies`` is empty where it was judged without an attempt."""
 
     message: Leased
@@ -31,11 +33,11 @@ class Verdict:
     log: str
     queue_id: str = ""
     pending: Optional[List[str]] = None
-    refused: Dict[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = NOTHING
     retry_count: int = 0
     due_at: Optional[datetime] = None
-    replies: Mapping[str, Reply] = field(default_factory=dict)
-    final: Reply = field(default_factory=lambda: Reply(NO_REPLY))
+    replies: Mapping[str, Reply] = NOTHING
+    final: Reply = Reply(NO_REPLY)
     seconds: float = 0.0
     reason: str = ""
     """Why it was judged without an attempt, for the log line: it names no address (P13)."""
@@ -61,43 +63,32 @@ class Judge:
     def judge(self, message: Leased, delivery: Delivery, now: datetime) -> Verdict:
         replies = {to: delivery.replies.get(to, UNMENTIONED) for to in message.owed}
         refused, owed = _fates(message, replies)
-        deciding = _deciding(replies, owed)
-        if owed:
-            verdict = self._unfinished(message, replies, owed, str(deciding), now)
-        elif refused:
-            verdict = Verdict(message, Status.FAILED, str(deciding), retry_count=message.retry_count)
-        else:
-            verdict = Verdict(message, Status.SENT, str(delivery.final), retry_count=message.retry_count)
-        return replace(
-            verdict,
-            queue_id=queue_id(delivery.final),
+        sent = Verdict(
+            message,
+            Status.SENT,
+            str(delivery.final),
+            queue_id(delivery.final),
             refused=refused,
+            retry_count=message.retry_count,
             replies=replies,
-            final=delivery.final if verdict.status == Status.SENT else deciding,
+            final=delivery.final,
             seconds=delivery.seconds,
         )
+        if not owed and not refused:
+            return sent
+        deciding = _deciding(replies, owed)
+        ended = sent._replace(status=Status.FAILED, log=str(deciding), final=deciding)
+        return self._unfinished(ended, owed, now) if owed else ended
 
-    def _unfinished(
-        self, message: Leased, replies: Mapping[str, Reply], owed: List[str], log: str, now: datetime
-    ) -> Verdict:
-        if _in_portions(replies):
-            return Verdict(message, Status.DEFERRED, log, pending=owed, retry_count=message.retry_count, due_at=now)
+    def _unfinished(self, verdict: Verdict, owed: List[str], now: datetime) -> Verdict:
+        message, verdict = verdict.message, verdict._replace(pending=owed)
+        if _in_portions(verdict.replies):
+            return verdict._replace(status=Status.DEFERRED, due_at=now)
         over = self._over(message, now)
         if over:
-            return Verdict(
-                message,
-                Status.FAILED,
-                f"{over} The last answer: {log}",
-                pending=owed,
-                retry_count=message.retry_count,
-            )
-        return Verdict(
-            message,
-            Status.DEFERRED,
-            log,
-            pending=owed,
-            retry_count=message.retry_count + 1,
-            due_at=self._next_try(message, now),
+            return verdict._replace(log=f"{over} The last answer: {verdict.log}")
+        return verdict._replace(
+            status=Status.DEFERRED, retry_count=message.retry_count + 1, due_at=self._next_try(message, now)
         )
 
     def _over(self, message: Leased, now: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -161,7 +160,7 @@ def test_p5_text_that_no_database_takes_is_recorded_all_the_same(evil):
 def test_the_retry_count_stays_within_its_column():
     message = queued(retry_count=32767)
     [mine] = claimed()
-    record(replace(deferred(mine), retry_count=32768))
+    record(deferred(mine)._replace(retry_count=32768))
     message.refresh_from_db()
     assert message.retry_count == 32767
 
@@ -170,7 +169,7 @@ def test_p5_a_verdict_the_database_refuses_fails_alone(caplog):
     """Its neighbours are recorded; it is left to its lease, and the drain goes on."""
     good, bad, other = queued(), queued(), queued(retry_count=1)
     mine = {message.id: message for message in claimed()}
-    refused = replace(deferred(mine[bad.id]), retry_count=-1)
+    refused = deferred(mine[bad.id])._replace(retry_count=-1)
     assert record(sent(mine[good.id]), refused, sent(mine[other.id])) == {good.id, other.id}
     assert dict(Message.objects.values_list("id", "status"))[bad.id] == Status.SENDING
     assert f"cannot record id={bad.id}: " in caplog.text
