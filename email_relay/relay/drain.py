@@ -189,9 +189,9 @@ class Drain:
             return False
         if self.hand.out and time.monotonic() < self._claim_again_at:
             return False
-        if self.suspects or self._holds_suspect():
-            return not self.hand.out
-        return self._has_room()
+        if not self._has_room():
+            return False
+        return not self.hand.out or not (self.suspects or self._holds_suspect())
 
     def _has_room(self) -> bool:
         """What is held is bounded in messages and in bytes (P10)."""

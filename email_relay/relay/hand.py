@@ -12,6 +12,7 @@ from email_relay.relay.outcomes import Verdict
 from email_relay.relay.transport.base import Parcel
 
 FLUSH_ROWS = 32
+LOOK_SECONDS = 0.25
 FLUSH_SECONDS = 0.02
 """A killed relay can double what is sent and not yet recorded: the window is small (P2)."""
 
@@ -24,6 +25,7 @@ class Hand:
         self.verdicts: List[Verdict] = []
         self.returns: List[Leased] = []
         self._oldest: Optional[float] = None
+        self._look_again_at = 0.0
 
     def __len__(self) -> int:
         return len(self.out)
@@ -78,6 +80,13 @@ class Hand:
             lease.give_up()
         self.out, self.returns = {}, []
         self.flushed()
+
+    def aging(self) -> List[Lease]:
+        """The leases to renew; looked for now and then, for it takes a look at everything."""
+        if time.monotonic() < self._look_again_at:
+            return []
+        self._look_again_at = time.monotonic() + LOOK_SECONDS
+        return [lease for lease in self.leases() if lease.aging()]
 
     def leases(self) -> List[Lease]:
         """The leases under which something is still held."""

@@ -24,7 +24,7 @@ def keep(engine: Engine, hand: Hand, report: DrainReport, now: datetime) -> None
     if hand.returns:
         report.returned += leases.unclaim(engine.alias, hand.returns)
         hand.returns = []
-    aging = [lease for lease in hand.leases() if lease.aging()]
+    aging = hand.aging()
     if aging:
         leases.renew(engine.alias, aging)
 
