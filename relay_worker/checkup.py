@@ -12,7 +12,7 @@ from email_relay.db import database_now, relay_alias
 from email_relay.exceptions import ConfigurationError, ServerUnavailable
 from email_relay.readiness import missing_migrations
 from email_relay.relay.transport.choice import transport
-from email_relay.relay.wakeup import can_listen
+from email_relay.relay.wakeup import can_listen, wakes
 
 BROKER_SECONDS = 5
 
@@ -45,8 +45,23 @@ def database() -> Finding:
             good=False,
             detail=f"cannot be reached ({type(error).__name__}): check DATABASE_URL, and that {vendor} runs and lets you in",
         )
-    wakes = "wakes the relay" if can_listen(alias) else f"is polled each {relay_settings().EMPTY_QUEUE_SLEEP:g} s"
-    return Finding("database", good=True, detail=f"{vendor}, {wakes}")
+    return Finding("database", good=True, detail=vendor)
+
+
+def waking() -> Finding:
+    """Whether an insert reaches the relay at once; polling is no fault."""
+    alias = relay_alias()
+    try:
+        if wakes(alias):
+            return Finding("waking", good=True, detail="the database wakes the relay")
+    except (DatabaseError, InterfaceError) as error:
+        return Finding("waking", good=False, detail=f"not known, the database is away ({type(error).__name__})")
+    why = (
+        "a pooler in transaction mode is in between"
+        if can_listen(alias)
+        else f"{connections[alias].vendor} cannot wake it"
+    )
+    return Finding("waking", good=True, detail=f"the relay polls each {relay_settings().EMPTY_QUEUE_SLEEP:g} s: {why}")
 
 
 def migrations() -> Finding:
@@ -98,4 +113,4 @@ def healthcheck() -> Finding:
     return Finding("healthcheck", good=True, detail="its host answers")
 
 
-ALL = (settings, database, migrations, broker, smtp, healthcheck)
+ALL = (settings, database, waking, migrations, broker, smtp, healthcheck)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from email_relay.db import error_code, relay_alias
@@ -44,17 +45,40 @@ def wait_for_database(seconds: float) -> None:
 def alone() -> Iterator[None]:
     """One process migrates, the others wait and find it done. SQLite locks its file by itself."""
     connection = connections[relay_alias()]
-    take, give = {
-        "postgresql": ("SELECT pg_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)"),
-        "mysql": ("SELECT GET_LOCK(CONCAT('email_relay', %s), 300)", "SELECT RELEASE_LOCK(CONCAT('email_relay', %s))"),
-    }.get(connection.vendor, ("SELECT %s", "SELECT %s"))
+    lock = {"postgresql": _lock_of_a_transaction, "mysql": _lock_of_a_session}.get(connection.vendor, nullcontext)
+    with lock(connection):
+        yield
+
+
+@contextmanager
+def _lock_of_a_transaction(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """On a link of its own. Behind a pooler a lock of the session might be given back to another server, and stay for ever."""
+    with closing(connection.copy()) as own:
+        own.set_autocommit(False)
+        while not _try(own):
+            # no waiting inside of the transaction: it would keep a server of the pool from the one that migrates
+            own.rollback()
+            time.sleep(PAUSE_SECONDS)
+        yield
+        own.rollback()
+
+
+def _try(connection: BaseDatabaseWrapper) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(take, [LOCK])
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def _lock_of_a_session(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(CONCAT('email_relay', %s), 300)", [LOCK])
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(give, [LOCK])
+            cursor.execute("SELECT RELEASE_LOCK(CONCAT('email_relay', %s))", [LOCK])
 
 
 def all_applied() -> bool:

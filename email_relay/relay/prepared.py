@@ -1,7 +1,8 @@
 """Statements that PostgreSQL plans once for each link: for the claim, planning takes five times as long as running it idle.
 
-They are prepared by SQL, so behind a pooler in transaction mode an EXECUTE may reach a server that has never heard of the
-statement. It is refused before it has done anything then, and that link goes on without preparing.
+They are prepared by SQL and live in the session, which behind a pooler belongs to whoever comes next: a link that has one in
+between leaves nothing there and does without. Should a pooler go unnoticed, an EXECUTE may reach a server that has never heard of
+the statement. It is refused before it has done anything then, and that link goes on without preparing.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import re
 from typing import Any, Mapping, Sequence, Set
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from email_relay.db import error_code
+from email_relay.relay.pooler import is_pooled
 
 REFUSALS = {
     "26000",  # invalid_sql_statement_name: this server does not know it
@@ -35,14 +37,16 @@ JOIN (VALUES ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('lock_t
 
 No parameter of ours would make another plan better, and weighing that again each time is what costs.
 """
+WITHOUT_JIT = "SELECT set_config(name, 'off', true) FROM pg_settings WHERE name = 'jit'"
+"""Until the end of the transaction, so that no other client of the pooler meets it."""
 
 
 class Link:
     """What one link to the database has prepared."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pooled: bool) -> None:
         self.names: Set[str] = set()
-        self.refused = False
+        self.pooled = self.refused = pooled
 
 
 _links: WeakKeyDictionary[Any, Link] = WeakKeyDictionary()
@@ -64,13 +68,16 @@ class Statement:
     def rows(self, alias: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """All it returns. Raises the database's errors."""
         link = _link(connections[alias])
-        if not link.refused:
+        # in a transaction a refusal would take the rest with it
+        if not link.refused and not connections[alias].in_atomic_block:
             try:
                 return self._prepared(alias, link, parameters)
             except DatabaseError as error:
                 if error_code(error) not in REFUSALS:
                     raise
                 link.refused = True
+        if link.pooled:
+            return self._without_a_trace(alias, parameters)
         return _fetch(alias, self.sql, parameters)
 
     def _prepared(self, alias: str, link: Link, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
@@ -79,6 +86,12 @@ class Statement:
                 cursor.execute(self._prepare)
             link.names.add(self.name)
         return _fetch(alias, self._execute, parameters)
+
+    def _without_a_trace(self, alias: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        with transaction.atomic(using=alias, savepoint=False):
+            with connections[alias].cursor() as cursor:
+                cursor.execute(WITHOUT_JIT)
+            return _fetch(alias, self.sql, parameters)
 
 
 def make_ready(alias: str) -> None:
@@ -91,9 +104,11 @@ def _link(connection: BaseDatabaseWrapper) -> Link:
     connection.ensure_connection()
     link = _links.get(connection.connection)
     if link is None:
-        with connection.cursor() as cursor:
-            cursor.execute(SETTINGS)
-        link = _links[connection.connection] = Link()
+        pooled = is_pooled(connection)
+        if not pooled:
+            with connection.cursor() as cursor:
+                cursor.execute(SETTINGS)
+        link = _links[connection.connection] = Link(pooled=pooled)
     return link
 
 

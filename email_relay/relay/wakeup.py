@@ -12,10 +12,14 @@ from __future__ import annotations
 import logging
 import select
 import threading
+from contextlib import closing
 from typing import Any, Callable, List, Optional
+from uuid import uuid4
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from email_relay.relay.pooler import is_pooled, server_of
 
 logger = logging.getLogger("email_relay.relay")
 
@@ -25,6 +29,10 @@ CHECK_SECONDS = 120.0
 RECONNECT_SECONDS = (0.5, 30.0)
 OLDER_SECONDS = (0.1, 5.0)
 """How often is asked whether older transactions have ended, at first and at most."""
+SHARING_TRIALS = 5
+"""Two links that live at the same time and are answered by one server: a pooler in transaction mode most often shows so at once."""
+TRIAL_SECONDS = 5.0
+"""So long a notification may take through a pooler that lets notifications through."""
 
 # The functions of PostgreSQL 13 and later are named pg_snapshot_…; these are there in every version.
 NAME_OLDER = f"""
@@ -36,6 +44,36 @@ OLDEST_RUNNING = "SELECT txid_snapshot_xmin(txid_current_snapshot())"
 
 def can_listen(alias: str) -> bool:
     return connections[alias].vendor == "postgresql"
+
+
+def wakes(alias: str) -> bool:
+    """Whether inserts would wake a relay here, tried where a pooler stands in between."""
+    if not can_listen(alias) or not is_pooled(connections[alias]):
+        return can_listen(alias)
+    with closing(connections[alias].copy()) as connection:
+        return notifications_arrive(connection)
+
+
+def notifications_arrive(connection: BaseDatabaseWrapper) -> bool:
+    """Whether this link hears what another one says. Behind a pooler in transaction mode LISTEN succeeds, in vain."""
+    if not is_pooled(connection):
+        return True
+    with closing(connection.copy()) as other:
+        other.ensure_connection()
+        if any(server_of(connection) == server_of(other) for _ in range(SHARING_TRIALS)):
+            return False
+        return _hears(connection, other)
+
+
+def _hears(connection: BaseDatabaseWrapper, other: BaseDatabaseWrapper) -> bool:
+    """Tried on a channel of its own: should LISTEN be left behind in a server of the pool, nobody else hears of it."""
+    channel = f"{CHANNEL}_{uuid4().hex}"
+    with connection.cursor() as cursor, other.cursor() as speaker:
+        cursor.execute(f"LISTEN {channel}")
+        speaker.execute(f"NOTIFY {channel}")
+        heard = bool(_heard(connection.connection, TRIAL_SECONDS))
+        cursor.execute(f"UNLISTEN {channel}")
+    return heard
 
 
 def name_older_transactions(alias: str) -> None:
@@ -108,6 +146,10 @@ class Listener:
     def _listen(self, connection: BaseDatabaseWrapper) -> None:
         connection.ensure_connection()
         connection.set_autocommit(True)
+        if not notifications_arrive(connection):
+            logger.info("this database cannot wake the relay (a pooler in transaction mode): polling")
+            self._stop.set()
+            return
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
         self.on_wake()

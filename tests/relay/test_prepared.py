@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from email_relay.relay.claim_postgresql import CLAIM
@@ -48,6 +48,26 @@ def test_behind_a_pooler_that_switches_servers_the_claim_goes_on_unprepared():
     queued()
     assert len(claimed()) == 1
     assert said(claim) == ["WITH"]
+
+
+def test_in_a_transaction_nothing_is_prepared_for_a_refusal_would_take_the_rest_with_it():
+    queued()
+    claim()
+    run("DEALLOCATE ALL")
+    queued()
+    with transaction.atomic():
+        assert len(claimed()) == 1
+
+
+def test_through_a_pooler_nothing_is_left_in_the_session(monkeypatch):
+    monkeypatch.setattr("email_relay.relay.prepared.is_pooled", lambda _: True)
+    queued()
+    assert len(claimed()) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('plan_cache_mode'), (SELECT count(*) FROM pg_prepared_statements)")
+        assert cursor.fetchone() == ("auto", 0)
+        cursor.execute("SELECT count(*) FROM pg_settings WHERE name = 'jit' AND source = 'session'")
+        assert cursor.fetchone() == (0,)
 
 
 def test_where_another_client_of_the_pooler_took_the_name_the_claim_goes_on_unprepared():
