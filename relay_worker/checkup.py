@@ -56,12 +56,15 @@ def waking() -> Finding:
             return Finding("waking", good=True, detail="the database wakes the relay")
     except (DatabaseError, InterfaceError) as error:
         return Finding("waking", good=False, detail=f"not known, the database is away ({type(error).__name__})")
-    why = (
-        "a pooler in transaction mode is in between"
-        if can_listen(alias)
-        else f"{connections[alias].vendor} cannot wake it"
-    )
+    why = _pooled(alias) if can_listen(alias) else f"{connections[alias].vendor} cannot wake it"
     return Finding("waking", good=True, detail=f"the relay polls each {relay_settings().EMPTY_QUEUE_SLEEP:g} s: {why}")
+
+
+def _pooled(alias: str) -> str:
+    why = "a pooler in transaction mode is in between"
+    if connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        return why
+    return f"{why}; set DISABLE_SERVER_SIDE_CURSORS, or pages and commands fail now and then"
 
 
 def migrations() -> Finding:

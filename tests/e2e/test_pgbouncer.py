@@ -171,8 +171,12 @@ def test_p1_a_pooler_that_restarts_during_a_drain_costs_latency_only(start, serv
     assert_exactly_once(service, smtp_server)
 
 
-def test_check_tells_that_the_relay_polls(start, serve):
-    assert "polls each 1 s: a pooler in transaction mode is in between" in check(serve(start()))
+def test_check_tells_that_the_relay_polls_and_which_setting_is_missing(start, serve):
+    service = serve(start())
+    polls = "polls each 1 s: a pooler in transaction mode is in between"
+    assert f"{polls}; set DISABLE_SERVER_SIDE_CURSORS" in check(service)
+    service.env["DATABASES__default__DISABLE_SERVER_SIDE_CURSORS"] = "true"
+    assert f"{polls}\n" in check(service)
 
 
 def idle(service: Service) -> bool:
