@@ -15,6 +15,7 @@ COLUMNS = {
     "doubled": "doubled",
     "mean": "mean of a round",
     "most": "most",
+    "allowed": "P2 allows in all",
     "seconds": "seconds, mean",
     "longest": "longest",
 }
