@@ -9,6 +9,8 @@ from benchmarks.record import Record, median, quantile
 
 NEVER_HIGHER = 1.1
 """Two peaks of memory that differ by less are the same."""
+ONE_QUERY = 1.1
+"""As PostgreSQL counts: some seconds late, and its autovacuum with it. A log of the statements has exactly one."""
 WORKER, RUNRELAY = "worker", "runrelay"
 Named = Tuple[str, float]
 MaybeNamed = Tuple[str, Optional[float]]
@@ -223,7 +225,7 @@ def _idle(record: Record, _records: dict[str, Record]) -> list[Line]:
     nothing = ("", None)
     return [
         *(
-            at_most("idle", "idle: queries a poll", 1, (name, value or 0.0), "queries", nothing)
+            at_most("idle", "idle: queries a poll", ONE_QUERY, (name, value or 0.0), "queries", nothing)
             for name, value in asked
         ),
         *(at_most("idle", "idle: CPU", 1, (name, value or 0.0), "% of a core", nothing) for name, value in used),

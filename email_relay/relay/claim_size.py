@@ -7,7 +7,7 @@ the sessions waiting: there a claim asks for all that may be held.
 from __future__ import annotations
 
 CLAIM_ROWS = 32
-SLOW_ROW_SECONDS = 0.0003
+SLOW_ROW_SECONDS = 0.0005
 """A full claim that took longer than this for each row came by a slow way."""
 HELD_SECONDS = 0.05
 """What is held goes out within about this: so long the sessions have work while the database is busy."""

@@ -8,6 +8,7 @@ the statement. It is refused before it has done anything then, and that link goe
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Any, Mapping, Sequence, Set
 from weakref import WeakKeyDictionary
@@ -28,15 +29,20 @@ REFUSALS = {
 
 LOCK_SECONDS = 5
 """A link that waits longer for a lock gives up, and is tried again: while the driver waits, no signal is heard."""
-SETTINGS = f"""
-SELECT set_config(name, value, false) FROM pg_settings
-JOIN (VALUES ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('lock_timeout', '{LOCK_SECONDS}s'))
-    AS wanted (name, value) USING (name)
-"""
-"""Beside a big table the planner thinks such a statement worth compiling, which takes ten times as long as running it.
-
-No parameter of ours would make another plan better, and weighing that again each time is what costs.
-"""
+SETTINGS = {
+    # beside a big table the planner thinks our statements worth compiling, which takes ten times as long as running them
+    "jit": "off",
+    # no value of a parameter would make another plan better, and weighing that again each time is what costs
+    "plan_cache_mode": "force_generic_plan",
+    # a plan made while the queue was empty must serve a full one: only short index scans and nested loops do
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "lock_timeout": f"{LOCK_SECONDS}s",
+}
+SET = "SELECT set_config(name, %s::jsonb ->> name, false) FROM pg_settings WHERE name = ANY(%s)"
+"""What this version of PostgreSQL knows of them."""
 WITHOUT_JIT = "SELECT set_config(name, 'off', true) FROM pg_settings WHERE name = 'jit'"
 """Until the end of the transaction, so that no other client of the pooler meets it."""
 
@@ -107,7 +113,7 @@ def _link(connection: BaseDatabaseWrapper) -> Link:
         pooled = is_pooled(connection)
         if not pooled:
             with connection.cursor() as cursor:
-                cursor.execute(SETTINGS)
+                cursor.execute(SET, [json.dumps(SETTINGS), list(SETTINGS)])
         link = _links[connection.connection] = Link(pooled=pooled)
     return link
 

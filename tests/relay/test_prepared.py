@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -39,6 +41,18 @@ def said(work) -> list[str]:
 def test_a_link_prepares_once_and_then_each_claim_is_one_short_statement():
     assert said(claim)[-2:] == ["PREPARE", "EXECUTE"]
     assert said(claim) == ["EXECUTE"]
+
+
+def test_a_plan_made_while_the_queue_was_empty_reads_no_whole_table():
+    """It is kept until the next ANALYZE, and a hundred thousand messages may come before."""
+    claim()
+    with CaptureQueriesContext(connection) as queries:
+        claim()
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {queries[-1]['sql']}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Index Scan using email_relay_message_pkey" in plan
+    assert not re.search(r"(Seq Scan|Bitmap Heap Scan) .*email_relay_message", plan), plan
 
 
 def test_behind_a_pooler_that_switches_servers_the_claim_goes_on_unprepared():
