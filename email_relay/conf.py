@@ -210,7 +210,9 @@ class RelaySettings:
     )
 
     # the engine
-    CLAIM_MAX_ROWS: int = setting(500, _integer(1, 10_000), side="relay", meaning="Most messages in one claim.")
+    CLAIM_MAX_ROWS: int = setting(
+        500, _integer(1, 10_000), side="relay", meaning="Most messages a relay holds at a time."
+    )
     CLAIM_MAX_BYTES: int = setting(
         4 * MEBIBYTE, _integer(1024), side="relay", unit="bytes", meaning="Most bytes in one claim of several messages."
     )

@@ -5,14 +5,13 @@ The bare list, newest first up to a limit, is not among these pages: ``benchmark
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from email_relay.models import Status
+from tests.support.plans import asked_of_messages, plan, whole_scans
 
 LIST = "admin:email_relay_message_changelist"
 PAGES = {
@@ -28,9 +27,6 @@ PAGES = {
     "queue id": (LIST, {"q": "4WbX"}),
     "subject": (LIST, {"q": "subject:hello"}),
 }
-PARTIAL = ("email_relay_claim", "email_relay_lapse", "email_relay_sent", "email_relay_ended", "email_relay_queue_id")
-"""Indexes of what waits, ended otherwise, or (by the instant) was sent."""
-
 pytestmark = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="the plans are PostgreSQL's")
 
 
@@ -43,33 +39,9 @@ def plans(operator, queued):
     def ask(name, query):
         with CaptureQueriesContext(connection) as queries:
             assert operator.get(reverse(name), query).status_code == 200
-        asked = [query["sql"] for query in queries if 'FROM "email_relay_message"' in query["sql"]]
-        return [(sql, plan(sql)) for sql in asked]
+        return [(sql, plan(sql)) for sql in asked_of_messages(queries)]
 
     return ask
-
-
-def plan(sql: str) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        try:
-            cursor.execute(f"EXPLAIN {sql}")
-            return "\n".join(row[0] for row in cursor.fetchall())
-        finally:
-            cursor.execute("RESET enable_seqscan")
-
-
-def whole_scans(found: str) -> list[str]:
-    """Nodes that read the table, or an index that has all of it, from end to end."""
-    lines = [line.strip() for line in found.splitlines()]
-    scans = [number for number, line in enumerate(lines) if re.search("Scan.* on email_relay_", line)]
-    return [lines[number] for number in scans if is_whole(lines[number], lines[number + 1 : number + 3])]
-
-
-def is_whole(node: str, details: list[str]) -> bool:
-    if "Bitmap Heap Scan" in node or any(f" {index} " in node for index in PARTIAL):
-        return False
-    return "(never executed)" not in node and not any("Index Cond" in line for line in details)
 
 
 @pytest.mark.parametrize("page", PAGES)
