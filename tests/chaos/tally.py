@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 WINDOW = 2 * 16 + 100
-"""Most that one process may have unrecorded: two messages in each session, and one flush of verdicts."""
+"""Most that one process may have unrecorded: two messages in each session, and what is answered while a settlement is written."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ def scrapes(service):
             service.clients("shop", count=20)
             service.wait_until_sent(220, worker)
             found["more"] = scraped(port, 220)
+            wait_until(lambda: heartbeats(scrape(port)) > 0, 120, "a heartbeat")
             worker.terminate()
         with service.worker() as worker:
             found["restarted"] = scrape(port)
@@ -87,6 +88,10 @@ def scrape_of_an_outage(service: Service, worker: Process, port: int) -> Scrape:
     service.smtp.resume()
     service.wait_until_sent(221, worker)
     return found
+
+
+def heartbeats(found: Scrape) -> float:
+    return found.total("email_relay_heartbeats_total", result="sent")
 
 
 def kill_a_pool_process(service: Service, worker: Process) -> None:
@@ -141,8 +146,8 @@ def test_what_is_scraped_is_on_the_page(scrapes):
     assert families == {name for name, *_ in metric_rows()}
 
 
-def test_heartbeats_are_counted(scrapes):
-    assert scrapes["sent"].total("email_relay_heartbeats_total", result="sent") > 0
+def test_heartbeats_are_counted_and_outlive_their_worker(scrapes):
+    assert heartbeats(scrapes["restarted"]) > 0
 
 
 @pytest.mark.parametrize("path", [RULES, TESTS_OF_RULES], ids=lambda path: path.name)
