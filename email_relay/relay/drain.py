@@ -15,6 +15,7 @@ from typing import Callable, List, Optional, Tuple
 
 from django.db import DatabaseError, InterfaceError, connections
 
+from email_relay.db import error_code
 from email_relay.exceptions import ServerUnavailable
 from email_relay.models import Status
 from email_relay.relay import circuit, leases, throttle, workers
@@ -44,6 +45,8 @@ PACED_SECONDS = 0.25
 RECONNECT_SECONDS = (0.2, 5.0)
 CIRCUIT_OPEN = "circuit open"
 BETWEEN_BATCHES = "between two batches"
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE when ``lock_timeout`` is over."""
 
 
 def drain(
@@ -338,12 +341,21 @@ class Drain:
                 self._collect()
                 keep(self.engine, self.hand, self.report, self._now())
             except (DatabaseError, InterfaceError) as error:
+                if self._locked_out(error):
+                    continue
                 if not self._still_held():
                     return
                 logger.warning("database away (%s), trying again in %.1fs", type(error).__name__, pause)
                 connections[self.engine.alias].close()
                 time.sleep(pause)
                 pause = min(2 * pause, most)
+
+    def _locked_out(self, error: Exception) -> bool:
+        """Whoever locks the table keeps other relays from it too: it can be recorded afterwards, even when the leases are over."""
+        if error_code(error) != LOCK_NOT_AVAILABLE or self.stop.is_set():
+            return False
+        logger.warning("waiting for a lock to record %s verdicts", len(self.hand.verdicts))
+        return True
 
     def _still_held(self) -> bool:
         """With every lease over, other relays have taken the messages back: nothing is ours to record."""

@@ -752,6 +752,28 @@ def test_p2_a_database_that_is_away_for_longer_than_the_leases_ends_the_drain(ru
     assert states() == {"SENDING": 1}
 
 
+class LockNotAvailable(Exception):
+    sqlstate = "55P03"
+
+
+def test_p2_a_lock_held_for_longer_than_the_leases_doubles_nothing(run, monkeypatch):
+    """It keeps out the other relays as well: what was sent is recorded once the lock is gone."""
+    original, waits = keeping.settle, itertools.count(1)
+
+    def settle(alias, verdicts, **options):
+        if next(waits) <= 3:
+            verdicts[0].message.lease.give_up()
+            raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
+        return original(alias, verdicts, **options)
+
+    queued()
+    monkeypatch.setattr(keeping, "settle", settle)
+    transport = MemoryTransport()
+    with pytest.raises(OperationalError):
+        run(transport)
+    assert states() == {"SENT": 1}
+
+
 def test_a_relay_that_claims_is_busy_and_need_not_be_notified(run):
     queued()
     Worker.objects.create(name="me:1", started_at=ago(9), seen_at=ago(9), idle_until=ago(-90))
